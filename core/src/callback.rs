@@ -1,0 +1,166 @@
+//! Returning: what the browser brought, and whether it belongs to this login (RFC 6749 section 4.1.2, RFC 9207).
+//!
+//! ```text
+//! GET /cb?code=SplxlOBeZQQYbYS6WxSbIA&state=xyz&iss=https%3A%2F%2Fas.example.com
+//! GET /cb?error=access_denied&state=xyz&iss=https%3A%2F%2Fas.example.com
+//! ```
+//!
+//! [`Callback::parse`] looks at the syntax: each parameter once, `code` or `error` and not both, characters that can be.
+//! [`Pending::accept`] looks at the meaning, in the order of belief: the state, the issuer, the server's error, the code.
+//! Nothing of a response with the wrong state or issuer is told. Refused always: tokens in the callback.
+
+use std::borrow::Cow;
+
+use url::Url;
+
+use crate::authentication::is_printable;
+use crate::code::CodeGrant;
+use crate::error::{CallbackError, Error, ErrorCode, ServerError, Violation};
+use crate::form;
+use crate::pending::Pending;
+use crate::secret::Secret;
+
+/// The parameters that a browser brought to the redirect URI; not yet believed.
+#[derive(Debug)]
+pub struct Callback {
+    /// The URL without its query, where the whole URL was given.
+    location: Option<Url>,
+    state: Secret,
+    issuer: Option<String>,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Code(Secret),
+    Refused(ServerError),
+}
+
+impl Callback {
+    /// Reads a query string, a whole URL or request target, or the body of a form post.
+    ///
+    /// Given a whole URL, [`accept`](Pending::accept) also compares it with the login's redirect URI; behind a proxy that
+    /// rewrites hosts, give the query alone. A fragment is ignored. [`Error::Callback`] says what cannot be read; the
+    /// login it may have been meant for is not touched.
+    pub fn parse(input: &str) -> Result<Self, Error> {
+        if input.len() > MAX_CALLBACK {
+            return Err(CallbackError::TooLong.into());
+        }
+        let (location, query) = split(input)?;
+        let mut found: [Option<Cow<'_, str>>; KNOWN.len()] = Default::default();
+        for pair in form::pairs(query) {
+            let (name, value) = pair.ok_or(CallbackError::NotUtf8)?;
+            if let Some(name) = FOREIGN.into_iter().find(|foreign| *foreign == name) {
+                return Err(CallbackError::Unexpected(name).into());
+            }
+            let known = KNOWN.into_iter().zip(&mut found).find(|(known, _)| *known == name);
+            if let Some((name, slot)) = known
+                && slot.replace(value).is_some()
+            {
+                // RFC 6749 section 3.1: "Request and response parameters MUST NOT be included more than once."
+                return Err(CallbackError::Repeated(name).into());
+            }
+        }
+        // RFC 6749 section 3.1: "Parameters sent without a value MUST be treated as if they were omitted".
+        let [code, state, issuer, error, description, uri] = found.map(|value| value.filter(|text| !text.is_empty()));
+        let outcome = match (code, error) {
+            (Some(_), Some(_)) => return Err(CallbackError::CodeAndError.into()),
+            (None, None) => return Err(CallbackError::Missing.into()),
+            (Some(code), None) if is_printable(&code) => Outcome::Code(code.into_owned().into()),
+            (Some(_), None) => return Err(CallbackError::Invalid("code").into()),
+            (None, Some(error)) => {
+                let code = ErrorCode::parse(&error).ok_or(CallbackError::Invalid("error"))?;
+                Outcome::Refused(ServerError::new(None, code, description.as_deref(), uri.as_deref(), None))
+            }
+        };
+        let state = state.unwrap_or_default().into_owned().into();
+        Ok(Self { location, state, issuer: issuer.map(Cow::into_owned), outcome })
+    }
+
+    /// The state, to find the login by; empty if there is none. Look it up in this browser's own session.
+    pub fn state(&self) -> &str {
+        self.state.expose()
+    }
+}
+
+impl Pending {
+    /// Whether this callback came to this login's redirect URI with its state (compared in constant time). A listener
+    /// asks this first, and goes on waiting where it is not: a stranger must not be able to end a login.
+    pub fn is_for(&self, callback: &Callback) -> bool {
+        self.check(callback).is_ok()
+    }
+
+    /// The code, once everything about the callback has been believed.
+    ///
+    /// [`Error::Callback`] if it is not this login's ([`is_for`](Self::is_for) tells without consuming the login),
+    /// [`Error::Violation`] if another issuer sent it or `iss` was promised and is missing, [`Error::Server`] if the
+    /// server or the person said no.
+    pub fn accept(self, callback: Callback) -> Result<CodeGrant, Error> {
+        self.check(&callback)?;
+        // RFC 9207 section 2.4: "clients MUST extract the value of the iss parameter from authorization responses they
+        // receive if the parameter is present. Clients MUST then decode the value .. and compare the result to the issuer
+        // identifier of the authorization server where the authorization request was sent to. This comparison MUST use
+        // simple string comparison".
+        match (&self.issuer, &callback.issuer) {
+            (Some(expected), Some(actual)) if **expected != **actual => return Err(Violation::Issuer.into()),
+            (_, None) if self.iss_required => return Err(Violation::IssuerMissing.into()),
+            _ => {}
+        }
+        match callback.outcome {
+            Outcome::Refused(error) => Err(Error::Server(error)),
+            Outcome::Code(code) => Ok(CodeGrant { code, login: self }),
+        }
+    }
+
+    fn check(&self, callback: &Callback) -> Result<(), CallbackError> {
+        if !self.state.matches(callback.state()) {
+            return Err(CallbackError::State);
+        }
+        match &callback.location {
+            Some(location) if Url::parse(&self.redirect_uri).map(bare).as_ref() != Ok(location) => {
+                Err(CallbackError::RedirectUri)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Parts what was given into the place it came to, if that is told, and the parameters.
+fn split(input: &str) -> Result<(Option<Url>, &str), CallbackError> {
+    let is_url = input.split_once(":/").is_some_and(|(scheme, _)| {
+        scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    });
+    if !is_url && !input.starts_with(['/', '?']) {
+        return Ok((None, input));
+    }
+    let input = input.split('#').next().unwrap_or_default();
+    let query = input.split_once('?').map_or("", |(_, query)| query);
+    if !is_url {
+        return Ok((None, query));
+    }
+    // What a URL parser would drop or turn round is not the URL that anybody was sent to.
+    if !input.bytes().all(|byte| byte.is_ascii_graphic()) || input.contains('\\') {
+        return Err(CallbackError::RedirectUri);
+    }
+    let location = Url::parse(input).map_err(|_| CallbackError::RedirectUri)?;
+    Ok((Some(bare(location)), query))
+}
+
+/// A URL without query and fragment: the part that is compared. The redirect URI may have a query of its own
+/// (RFC 6749 section 3.1.2), which the server has put its parameters behind.
+fn bare(mut url: Url) -> Url {
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}
+
+/// The longest callback that is read, in bytes: 64 KiB. Servers and browsers cut URLs off far below; codes of a few
+/// kilobytes exist.
+pub const MAX_CALLBACK: usize = 64 * 1024;
+
+/// The parameters of an authorization response, in the order that `parse` takes them apart.
+const KNOWN: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
+
+/// Parameters of responses that were not asked for: tokens belong to the token endpoint (RFC 9700 section 2.1.2), and
+/// `response` to JARM.
+const FOREIGN: [&str; 4] = ["access_token", "id_token", "refresh_token", "response"];

@@ -1,0 +1,110 @@
+//! The front door: one value that knows a server and a client at it, and begins everything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::authentication::Authentication;
+use crate::authorization::Authorization;
+use crate::code::{CodeExchange, CodeGrant};
+use crate::error::Error;
+use crate::registration::Registration;
+use crate::server::Server;
+
+/// A client at a server. Cheap to clone and to share; it holds no login, so one serves any number of them.
+///
+/// ```
+/// use proofkey_core::{Authentication, Client, Server};
+///
+/// let server = Server::new("https://as.example.com/authorize", "https://as.example.com/token");
+/// let client = Client::builder(server, "s6BhdRkqt3")
+///     .redirect_uri("https://client.example.com/cb")
+///     .authentication(Authentication::basic("7Fjfp0ZBr1KtDRbnfVdmIw"))
+///     .build()?;
+/// # Ok::<(), proofkey_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Registration>);
+
+impl Client {
+    /// A client of this id at this server.
+    pub fn builder(server: Server, client_id: impl Into<String>) -> ClientBuilder {
+        ClientBuilder {
+            server,
+            client_id: client_id.into(),
+            redirect_uri: None,
+            authentication: Authentication::none(),
+            login_limit: LOGIN_LIMIT,
+            allow_http: false,
+        }
+    }
+
+    /// Prepares a login: [`Authorization::redirect`] gives the URL for the browser.
+    pub fn authorize(&self) -> Authorization {
+        Authorization::new(self.0.clone())
+    }
+
+    /// Turns the code of a login that came back into tokens.
+    pub fn exchange(&self, grant: CodeGrant) -> CodeExchange {
+        CodeExchange::new(self.0.clone(), grant)
+    }
+
+    /// The server.
+    pub fn server(&self) -> &Server {
+        &self.0.server
+    }
+
+    /// The client's id at the server.
+    pub fn client_id(&self) -> &str {
+        &self.0.client_id
+    }
+}
+
+/// What a [`Client`] is made of; [`build`](Self::build) vets it.
+#[derive(Debug)]
+#[must_use = "a client exists once it is built"]
+pub struct ClientBuilder {
+    server: Server,
+    client_id: String,
+    redirect_uri: Option<String>,
+    authentication: Authentication,
+    login_limit: Duration,
+    allow_http: bool,
+}
+
+impl ClientBuilder {
+    /// Where the browser returns to, sent exactly as given: servers compare text. `https`, `http` on a loopback host, or
+    /// a reverse-domain scheme of the application's own.
+    pub fn redirect_uri(mut self, redirect_uri: impl Into<String>) -> Self {
+        self.redirect_uri = Some(redirect_uri.into());
+        self
+    }
+
+    /// How the client proves who it is; [`Authentication::none`] unless set.
+    pub fn authentication(mut self, authentication: Authentication) -> Self {
+        self.authentication = authentication;
+        self
+    }
+
+    /// How long a person may take: a login begun longer ago is refused when its code is exchanged. 30 minutes unless set.
+    pub fn login_limit(mut self, limit: Duration) -> Self {
+        self.login_limit = limit;
+        self
+    }
+
+    /// Lets the server's endpoints be plain `http` on hosts that are not loopback. Everyone on the way then reads and
+    /// changes codes, tokens and secrets; for closed test networks.
+    pub fn danger_allow_http(mut self) -> Self {
+        self.allow_http = true;
+        self
+    }
+
+    /// The client. [`Error::Usage`] names the part that cannot be used, and why.
+    pub fn build(self) -> Result<Client, Error> {
+        let Self { server, client_id, redirect_uri, authentication, login_limit, allow_http } = self;
+        let registration = Registration::new(server, client_id, redirect_uri, authentication, login_limit, allow_http)?;
+        Ok(Client(Arc::new(registration)))
+    }
+}
+
+/// Long enough to find a password and a phone, too short for a stolen link to wait for its day.
+const LOGIN_LIMIT: Duration = Duration::from_secs(30 * 60);

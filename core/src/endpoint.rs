@@ -1,0 +1,207 @@
+//! The token endpoint: the one place that builds its requests and reads its answers (RFC 6749 sections 3.2, 5.1, 5.2).
+//!
+//! ```text
+//! POST /token HTTP/1.1                         HTTP/1.1 200 OK
+//! Authorization: Basic czZCaGRSa3F0Mzo3..      Content-Type: application/json
+//! Accept: application/json
+//! Content-Type: application/x-www-form-        {"access_token":"2YotnFZFEjr1zCsicMWpAA",
+//!               urlencoded                      "token_type":"Bearer","expires_in":3600}
+//!
+//! grant_type=authorization_code&code=..        HTTP/1.1 400 Bad Request
+//!                                              {"error":"invalid_grant"}
+//! ```
+//!
+//! Success is a 200 with one JSON object, an access token in it and no error beside it. Any content type will do, as long
+//! as the whole body is that object. Refused: redirects, other successes, tokens of a type that we cannot use, and
+//! whatever has no meaning that we could be sure of.
+
+use std::time::Duration;
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use zeroize::Zeroize;
+
+use crate::authentication::is_printable;
+use crate::error::{Error, ErrorCode, ServerError, Violation, is_transient};
+use crate::exchange::{Body, MAX_BODY};
+use crate::form::Form;
+use crate::json::{self, Member};
+use crate::registration::Registration;
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::time::{UnixTime, retry_after};
+use crate::token::{TokenType, Tokens};
+
+/// What holds for tokens unless the answer says otherwise.
+pub(crate) struct Granted {
+    /// RFC 6749 section 5.1: scope is "OPTIONAL, if identical to the scope requested by the client".
+    pub(crate) scope: Option<Scope>,
+    pub(crate) resources: Vec<String>,
+    pub(crate) refresh_token: Option<Secret>,
+}
+
+/// A request to the token endpoint.
+pub(crate) fn token_request(registration: &Registration, form: Form) -> Request<Body> {
+    post(registration, registration.token_target.clone(), form)
+}
+
+/// A form for one of the server's endpoints, with the client's authentication.
+fn post(registration: &Registration, target: Uri, mut form: Form) -> Request<Body> {
+    registration.authentication.write(&registration.client_id, &mut form);
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(credentials) = &registration.credentials {
+        headers.insert(AUTHORIZATION, credentials.clone());
+    }
+    let mut request = Request::new(form.into_body());
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = target;
+    *request.headers_mut() = headers;
+    request
+}
+
+/// The tokens in an answer to a request made at `asked`. `sent` are the secrets that the request carried.
+pub(crate) fn tokens(
+    registration: &Registration,
+    response: Response<Vec<u8>>,
+    asked: UnixTime,
+    granted: Granted,
+    sent: &[&str],
+) -> Result<Tokens, Error> {
+    let (head, mut body) = response.into_parts();
+    let read = if head.status == StatusCode::OK {
+        read_tokens(registration, &head, &body, asked, granted)
+    } else {
+        Err(refusal(&head, &body, asked))
+    };
+    body.as_mut_slice().zeroize();
+    read.map_err(|error| conceal(error, registration, sent))
+}
+
+fn read_tokens(
+    registration: &Registration,
+    head: &Parts,
+    body: &[u8],
+    asked: UnixTime,
+    granted: Granted,
+) -> Result<Tokens, Error> {
+    if body.len() > MAX_BODY {
+        return Err(Violation::TooLong.into());
+    }
+    let names = [
+        "access_token",
+        "token_type",
+        "expires_in",
+        "refresh_token",
+        "scope",
+        "id_token",
+        "error",
+        "error_description",
+        "error_uri",
+    ];
+    let ([access_token, token_type, expires_in, refresh_token, scope, id_token, error, description, uri], extra) =
+        json::members(body, names)?;
+    // A refusal stays one, whatever its status and whatever stands beside it.
+    if let Some(error) = server_error(head, asked, error, description, uri)? {
+        return Err(error.into());
+    }
+    let access_token = credential(access_token)?.ok_or(access_token.missing())?;
+    let token_type = token_type.text()?.ok_or(token_type.missing())?;
+    Ok(Tokens {
+        access_token,
+        token_type: TokenType::parse(&token_type).ok_or(Violation::TokenType)?,
+        issued_at: asked,
+        expires_at: expires_in.seconds()?.map(|lifetime| asked.saturating_add(Duration::from_secs(lifetime))),
+        refresh_token: credential(refresh_token)?.or(granted.refresh_token),
+        scope: read_scope(scope)?.or(granted.scope),
+        id_token: credential(id_token)?,
+        issuer: registration.issuer.clone(),
+        token_endpoint: Some(registration.token_endpoint.clone()),
+        client_id: Some(registration.client_id.clone()),
+        resources: granted.resources,
+        extra,
+    })
+}
+
+/// A token: printable ASCII, because it has to go into a header, and not blank (RFC 6749 appendix A.12: `1*VSCHAR`).
+fn credential(member: Member<'_>) -> Result<Option<Secret>, Violation> {
+    match member.text()? {
+        Some(text) if !is_printable(&text) || text.trim().is_empty() => Err(member.invalid()),
+        text => Ok(text.map(|text| Secret::from(text.into_owned()))),
+    }
+}
+
+/// Scope as a string, or as an array of strings. An empty one is a grant of nothing, not of everything asked for.
+fn read_scope(member: Member<'_>) -> Result<Option<Scope>, Violation> {
+    let text = match member.strings()? {
+        Some(tokens) => tokens.join(" "),
+        None => match member.string()? {
+            Some(text) => text.into_owned(),
+            None => return Ok(None),
+        },
+    };
+    Scope::granted(&text).map(Some).ok_or(member.invalid())
+}
+
+/// What an answer with another status than success means.
+fn refusal(head: &Parts, body: &[u8], asked: UnixTime) -> Error {
+    let status = head.status;
+    if status.is_redirection() {
+        return Violation::Redirect(status).into();
+    }
+    let read =
+        if status.is_client_error() || status.is_server_error() { read_error(head, body, asked) } else { Ok(None) };
+    match read {
+        Ok(Some(error)) => error.into(),
+        // It is down or busy; what it says meanwhile is noise.
+        _ if is_transient(status) => transient(head, asked).into(),
+        Ok(None) | Err(Violation::NotJson | Violation::TooLong) => Violation::Status(status).into(),
+        Err(violation) => violation.into(),
+    }
+}
+
+fn read_error(head: &Parts, body: &[u8], asked: UnixTime) -> Result<Option<ServerError>, Violation> {
+    if body.len() > MAX_BODY {
+        return Err(Violation::TooLong);
+    }
+    let ([error, description, uri], _) = json::members(body, ["error", "error_description", "error_uri"])?;
+    server_error(head, asked, error, description, uri)
+}
+
+/// RFC 6749 section 5.2. A description or URI of the wrong type is dropped, and the code kept.
+fn server_error(
+    head: &Parts,
+    asked: UnixTime,
+    error: Member<'_>,
+    description: Member<'_>,
+    uri: Member<'_>,
+) -> Result<Option<ServerError>, Violation> {
+    let Some(code) = error.text()? else { return Ok(None) };
+    let code = ErrorCode::parse(&code).ok_or(error.invalid())?;
+    let description = description.text().unwrap_or_default();
+    let uri = uri.text().unwrap_or_default();
+    let delay = retry_after(&head.headers, asked);
+    Ok(Some(ServerError::new(Some(head.status), code, description.as_deref(), uri.as_deref(), delay)))
+}
+
+/// A failure that names no code, by the name that RFC 6749 section 4.1.2.1 has for it.
+fn transient(head: &Parts, asked: UnixTime) -> ServerError {
+    let code = match head.status {
+        StatusCode::INTERNAL_SERVER_ERROR => ErrorCode::SERVER_ERROR,
+        _ => ErrorCode::TEMPORARILY_UNAVAILABLE,
+    };
+    ServerError::new(Some(head.status), code, None, None, retry_after(&head.headers, asked))
+}
+
+/// Some servers quote the credentials they refuse; an error must not carry those on.
+fn conceal(error: Error, registration: &Registration, sent: &[&str]) -> Error {
+    let Error::Server(mut error) = error else { return error };
+    let secret = registration.authentication.secret().map(Secret::expose);
+    let header = registration.credentials.as_ref().and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
+    for secret in sent.iter().copied().chain(secret).chain(header) {
+        error.conceal(secret);
+    }
+    Error::Server(error)
+}

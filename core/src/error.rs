@@ -1,0 +1,404 @@
+//! What can go wrong, by who must act.
+//!
+//! | arm | means | the application |
+//! |---|---|---|
+//! | [`Error::Usage`] | it asked for the impossible; never caused by a network | fixes its code or configuration |
+//! | [`Error::Server`] | a well-formed refusal | switches on [`ServerError::code`] |
+//! | [`Error::Violation`] | the server broke an RFC | logs it; nothing else helps |
+//! | [`Error::Callback`] | what hit the redirect URI does not end this login | answers 400; possibly an attack |
+//!
+//! [`Error::remedy`] folds all of it into four answers. No error holds a code, a verifier, a token, a secret or a body,
+//! so every one may be logged.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::secret::REDACTED;
+
+/// Why there is no result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller asked for the impossible.
+    Usage(Usage),
+    /// The server said no, and said why.
+    Server(ServerError),
+    /// The server, or something between, broke the protocol.
+    Violation(Violation),
+    /// What arrived at the redirect URI is not the answer to this login.
+    Callback(CallbackError),
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Usage(_) => Remedy::FixConfiguration,
+            Self::Server(error) => error.remedy(),
+            Self::Callback(CallbackError::Expired) => Remedy::LogInAgain,
+            Self::Violation(_) | Self::Callback(_) => Remedy::Report,
+        }
+    }
+}
+
+/// What an application can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// A person must change code, settings, or the registration at the server.
+    FixConfiguration,
+    /// Begin a new login; what was granted before is gone.
+    LogInAgain,
+    /// The same may work later, after this delay if the server named one. Keep the tokens.
+    TryLater(Option<Duration>),
+    /// Log it and tell somebody: repeating it will not help.
+    Report,
+}
+
+/// A call that cannot work, whatever the server says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Usage {
+    /// [`next_request`](crate::Exchange::next_request) while an answer is owed, an answer that nobody asked for,
+    /// or either after the end.
+    OutOfTurn,
+    /// An endpoint or issuer of the [`Server`](crate::Server) cannot be used: its metadata name, and why.
+    Endpoint(&'static str, &'static str),
+    /// The [`Server`](crate::Server) has no such endpoint.
+    NoEndpoint(&'static str),
+    /// The redirect URI cannot be used.
+    RedirectUri(&'static str),
+    /// A login needs a redirect URI, of the client or of this login.
+    NoRedirectUri,
+    /// The client id is empty or has characters outside printable ASCII (RFC 6749 appendix A.1).
+    ClientId,
+    /// The client secret is empty or has characters outside printable ASCII (RFC 6749 appendix A.2).
+    ClientSecret,
+    /// A scope token is empty or has characters outside RFC 6749 section 3.3 (a space separates two tokens).
+    Scope,
+    /// A resource indicator cannot be used (RFC 8707 section 2).
+    Resource(&'static str),
+    /// A code verifier is not 43 to 128 characters of `A-Z a-z 0-9 - . _ ~` (RFC 7636 section 4.1).
+    Verifier,
+    /// An extra parameter has the name of one that the library sends itself.
+    OwnedParameter(String),
+    /// An extra parameter was given twice (RFC 6749 section 3.1).
+    RepeatedParameter(String),
+    /// The login was begun with another server: its token endpoint or issuer is not this client's.
+    OtherServer,
+    /// The login was begun with another client id.
+    OtherClient,
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfTurn => f.write_str("an exchange takes one answer for each request, and nothing after its end"),
+            Self::Endpoint(name, why) => write!(f, "{name} {why}"),
+            Self::NoEndpoint(name) => write!(f, "the server has no {name}"),
+            Self::RedirectUri(why) => write!(f, "redirect_uri {why}"),
+            Self::NoRedirectUri => f.write_str("a login needs a redirect URI: set it on the client or on the login"),
+            Self::ClientId => f.write_str("client_id must be printable ASCII and not empty"),
+            Self::ClientSecret => f.write_str("client_secret must be printable ASCII and not empty; a client without one authenticates by none"),
+            Self::Scope => f.write_str("a scope token must be printable ASCII without space, \" and \\, and not empty; give each token by itself"),
+            Self::Resource(why) => write!(f, "resource {why}"),
+            Self::Verifier => f.write_str("code_verifier must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~"),
+            Self::OwnedParameter(name) => write!(f, "parameter {name:?} is set by the library and cannot be given as an extra one"),
+            Self::RepeatedParameter(name) => write!(f, "parameter {name:?} is given twice"),
+            Self::OtherServer => f.write_str("this login was begun with another server than this client's"),
+            Self::OtherClient => f.write_str("this login was begun with another client_id than this client's"),
+        }
+    }
+}
+
+/// A refusal: in the answer of an endpoint (RFC 6749 section 5.2), or brought back by the browser (section 4.1.2.1).
+///
+/// ```text
+/// HTTP/1.1 400 Bad Request
+///
+/// {"error":"invalid_grant","error_description":"The code has expired."}
+/// ```
+///
+/// A 5xx, 408, 425 or 429 is never believed as a final refusal, whatever its body says: its
+/// [`remedy`](Self::remedy) is to try later. If it has no error code of its own, it bears the one that
+/// RFC 6749 section 4.1.2.1 gives to such a failure: `server_error` or `temporarily_unavailable`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerError {
+    /// The HTTP status; `None` if the browser brought the error back.
+    pub status: Option<StatusCode>,
+    /// What kind of refusal.
+    pub code: ErrorCode,
+    /// The server's words for developers, untrusted and cut off at 1024 characters: escape them for where they are shown.
+    /// Secrets that the request carried are taken out.
+    pub description: Option<String>,
+    /// A page about the error, untrusted; an `http` or `https` URL.
+    pub uri: Option<String>,
+    /// How long the server asked to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl ServerError {
+    pub(crate) fn new(
+        status: Option<StatusCode>,
+        code: ErrorCode,
+        description: Option<&str>,
+        uri: Option<&str>,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        let is_web = |uri: &&str| {
+            uri.len() <= LONGEST_TEXT && crate::uri::web(uri.split('#').next().unwrap_or_default()).is_ok()
+        };
+        Self {
+            status,
+            code,
+            description: description.map(|text| text.chars().take(LONGEST_TEXT).collect()),
+            uri: uri.filter(is_web).map(str::to_owned),
+            retry_after,
+        }
+    }
+
+    /// Takes a secret out of the server's words.
+    pub(crate) fn conceal(&mut self, secret: &str) {
+        for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
+            if !secret.is_empty() && text.contains(secret) {
+                *text = text.replace(secret, REDACTED);
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> Remedy {
+        if self.status.is_some_and(is_transient) {
+            return Remedy::TryLater(self.retry_after);
+        }
+        match self.code.as_str() {
+            "server_error" | "temporarily_unavailable" => Remedy::TryLater(self.retry_after),
+            "invalid_grant" | "access_denied" => Remedy::LogInAgain,
+            "invalid_request"
+            | "invalid_client"
+            | "unauthorized_client"
+            | "unsupported_grant_type"
+            | "unsupported_response_type"
+            | "invalid_scope"
+            | "invalid_target" => Remedy::FixConfiguration,
+            _ => Remedy::Report,
+        }
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server refused: {}", self.code)?;
+        if let Some(status) = self.status {
+            write!(f, " (HTTP {})", status.as_str())?;
+        }
+        if let Some(description) = &self.description {
+            write!(f, ": {}", description.escape_debug())?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a status says "not now" rather than "no".
+pub(crate) fn is_transient(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// An error code as the server sent it. The registered ones are constants; others survive as they came.
+///
+/// ```
+/// use proofkey_core::ErrorCode;
+///
+/// assert_eq!(ErrorCode::INVALID_GRANT.as_str(), "invalid_grant");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ErrorCode(Cow<'static, str>);
+
+impl ErrorCode {
+    /// A parameter is missing, unknown, repeated or malformed (RFC 6749 sections 4.1.2.1 and 5.2).
+    pub const INVALID_REQUEST: Self = Self(Cow::Borrowed("invalid_request"));
+    /// Client authentication failed (RFC 6749 section 5.2).
+    pub const INVALID_CLIENT: Self = Self(Cow::Borrowed("invalid_client"));
+    /// The code or refresh token is spent, expired, revoked or another client's (RFC 6749 section 5.2).
+    pub const INVALID_GRANT: Self = Self(Cow::Borrowed("invalid_grant"));
+    /// This client may not use this grant (RFC 6749 sections 4.1.2.1 and 5.2).
+    pub const UNAUTHORIZED_CLIENT: Self = Self(Cow::Borrowed("unauthorized_client"));
+    /// The server does not know the grant type (RFC 6749 section 5.2).
+    pub const UNSUPPORTED_GRANT_TYPE: Self = Self(Cow::Borrowed("unsupported_grant_type"));
+    /// The server gives no codes (RFC 6749 section 4.1.2.1).
+    pub const UNSUPPORTED_RESPONSE_TYPE: Self = Self(Cow::Borrowed("unsupported_response_type"));
+    /// The scope is unknown, malformed, or more than was granted (RFC 6749 sections 4.1.2.1 and 5.2).
+    pub const INVALID_SCOPE: Self = Self(Cow::Borrowed("invalid_scope"));
+    /// The resource is unknown or not for this client (RFC 8707 section 2).
+    pub const INVALID_TARGET: Self = Self(Cow::Borrowed("invalid_target"));
+    /// The person, or the server for them, said no (RFC 6749 section 4.1.2.1).
+    pub const ACCESS_DENIED: Self = Self(Cow::Borrowed("access_denied"));
+    /// The server failed (RFC 6749 section 4.1.2.1).
+    pub const SERVER_ERROR: Self = Self(Cow::Borrowed("server_error"));
+    /// The server is overloaded or in maintenance (RFC 6749 section 4.1.2.1).
+    pub const TEMPORARILY_UNAVAILABLE: Self = Self(Cow::Borrowed("temporarily_unavailable"));
+
+    /// The code itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A code of the characters that RFC 6749 appendix A.7 allows, and of a sane length.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let allowed = |byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E);
+        let sane = !text.is_empty() && text.len() <= LONGEST_CODE && text.bytes().all(allowed);
+        sane.then(|| Self(Cow::Owned(text.to_owned())))
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a server, or something between, did against the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A status that is neither the success nor an error with a code: `HTTP/1.1 404 Not Found`.
+    Status(StatusCode),
+    /// A redirect where none may be followed, because it would carry credentials elsewhere:
+    /// `HTTP/1.1 307 Temporary Redirect`.
+    Redirect(StatusCode),
+    /// A body longer than [`MAX_BODY`](crate::MAX_BODY).
+    TooLong,
+    /// A body that is not one JSON object in UTF-8: `<html>`, `[1]`, `{"a":1} x`.
+    NotJson,
+    /// A required member is missing, null or empty: `{"token_type":"Bearer"}`.
+    Missing(&'static str),
+    /// A member has the wrong type or value: `{"access_token":["a"]}`, `{"expires_in":-1}`.
+    Invalid(&'static str),
+    /// A member stands twice: `{"access_token":"a","access_token":"b"}`.
+    Duplicate(&'static str),
+    /// The token is of a type that cannot be used: `{"token_type":"mac"}` (RFC 6749 section 7.1).
+    TokenType,
+    /// The response names another issuer than the one the login was begun with: `?iss=https%3A%2F%2Fother` (RFC 9207
+    /// section 2.4).
+    Issuer,
+    /// The server promises `iss` and the response has none (RFC 9207 section 2.4).
+    IssuerMissing,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the server answered HTTP {} without an error code", status.as_str()),
+            Self::Redirect(status) => {
+                write!(f, "the server answered with a redirect (HTTP {}), which is never followed", status.as_str())
+            }
+            Self::TooLong => write!(f, "the server's answer is longer than {} bytes", crate::MAX_BODY),
+            Self::NotJson => f.write_str("the server's answer is not a JSON object"),
+            Self::Missing(name) => write!(f, "the server's answer has no {name}"),
+            Self::Invalid(name) => write!(f, "the server's answer has a {name} of the wrong type or value"),
+            Self::Duplicate(name) => write!(f, "the server's answer has {name} more than once"),
+            Self::TokenType => f.write_str("the server's token_type is not Bearer"),
+            Self::Issuer => f.write_str("the response comes from another issuer than the login was begun with"),
+            Self::IssuerMissing => f.write_str("the server promises iss in its responses, and this one has none"),
+        }
+    }
+}
+
+/// Why what hit the redirect URI does not end this login. The login itself is still good,
+/// unless it has [expired](Self::Expired).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallbackError {
+    /// Longer than [`MAX_CALLBACK`](crate::MAX_CALLBACK).
+    TooLong,
+    /// Not UTF-8 once decoded: `?code=%C0%AF`.
+    NotUtf8,
+    /// A parameter stands twice: `?state=a&state=b` (RFC 6749 section 3.1).
+    Repeated(&'static str),
+    /// Neither `code` nor `error`, or an empty one: `?state=a`.
+    Missing,
+    /// Both `code` and `error`: `?code=a&error=b`.
+    CodeAndError,
+    /// A parameter has characters that it cannot have: `?code=%00` (RFC 6749 appendix A).
+    Invalid(&'static str),
+    /// What only a token endpoint may deliver, or another response type would: `?access_token=a`
+    /// (RFC 9700 section 2.1.2).
+    Unexpected(&'static str),
+    /// `state` is missing, or is not this login's (RFC 6749 section 10.12).
+    State,
+    /// The whole URL was given, and it is not the redirect URI of this login (RFC 9700 section 4.4.2.2).
+    RedirectUri,
+    /// The login was begun too long ago; nothing was sent.
+    Expired,
+}
+
+impl fmt::Display for CallbackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(f, "the callback is longer than {} bytes", crate::MAX_CALLBACK),
+            Self::NotUtf8 => f.write_str("the callback is not UTF-8"),
+            Self::Repeated(name) => write!(f, "the callback has {name} more than once"),
+            Self::Missing => f.write_str("the callback has neither code nor error"),
+            Self::CodeAndError => f.write_str("the callback has both code and error"),
+            Self::Invalid(name) => write!(f, "the callback's {name} has characters it cannot have"),
+            Self::Unexpected(name) => write!(f, "the callback has {name}, which was not asked for"),
+            Self::State => f.write_str("the callback's state is not this login's"),
+            Self::RedirectUri => f.write_str("the callback did not come to this login's redirect URI"),
+            Self::Expired => f.write_str("the login was begun too long ago"),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(usage) => usage.fmt(f),
+            Self::Server(error) => error.fmt(f),
+            Self::Violation(violation) => violation.fmt(f),
+            Self::Callback(callback) => callback.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Usage> for Error {
+    fn from(usage: Usage) -> Self {
+        Self::Usage(usage)
+    }
+}
+
+impl From<ServerError> for Error {
+    fn from(error: ServerError) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+impl From<CallbackError> for Error {
+    fn from(callback: CallbackError) -> Self {
+        Self::Callback(callback)
+    }
+}
+
+/// Of a server's description or URI, in characters. Nobody reads more, and a log should not have to hold it.
+const LONGEST_TEXT: usize = 1024;
+
+/// Registered codes have at most 40 characters.
+const LONGEST_CODE: usize = 100;

@@ -1,0 +1,187 @@
+//! `application/x-www-form-urlencoded` (RFC 6749 appendix B), written and read by hand.
+//!
+//! ```text
+//! grant_type=authorization_code&code=SplxlOBeZQQYbYS6WxSbIA&redirect_uri=https%3A%2F%2Fclient.example.com%2Fcb
+//! ```
+//!
+//! Written: everything but unreserved characters is percent-encoded, a space as `%20`, which form decoders and percent
+//! decoders read alike. Read: `+` and `%20` are spaces, decoded exactly once, a malformed `%` stands for itself, and
+//! what is not UTF-8 is refused instead of replaced.
+
+use std::borrow::Cow;
+
+use zeroize::Zeroize;
+
+use crate::exchange::Body;
+
+/// A form being written. It may hold secrets: a buffer that was outgrown is wiped.
+#[derive(Default)]
+pub(crate) struct Form(Vec<u8>);
+
+impl Form {
+    /// A form whose first `capacity` bytes need no second allocation.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
+    /// A form that goes on after this text, as the query of a URL goes on after its path.
+    pub(crate) fn after(text: &str, capacity: usize) -> Self {
+        let mut form = Self::with_capacity(text.len().saturating_add(capacity));
+        form.0.extend_from_slice(text.as_bytes());
+        form
+    }
+
+    /// Begins the query of the URL written so far, if it has none.
+    pub(crate) fn begin_query(&mut self) {
+        if !self.0.contains(&b'?') {
+            self.0.push(b'?');
+        }
+    }
+
+    /// Adds `name=value`, encoded, behind an `&` where one is needed.
+    pub(crate) fn pair(&mut self, name: &str, value: &str) {
+        // An encoded byte takes three at most.
+        let longest = name.len().saturating_add(value.len()).saturating_mul(3).saturating_add(2);
+        if self.0.capacity().saturating_sub(self.0.len()) < longest {
+            self.grow(longest);
+        }
+        if !matches!(self.0.last(), None | Some(b'?' | b'&')) {
+            self.0.push(b'&');
+        }
+        encode(name, &mut self.0);
+        self.0.push(b'=');
+        encode(value, &mut self.0);
+    }
+
+    /// The text so far; it is ASCII.
+    pub(crate) fn into_text(mut self) -> String {
+        String::from_utf8(std::mem::take(&mut self.0)).unwrap_or_default()
+    }
+
+    pub(crate) fn into_body(mut self) -> Body {
+        Body::from(std::mem::take(&mut self.0))
+    }
+
+    fn grow(&mut self, longest: usize) {
+        let mut grown =
+            Vec::with_capacity(self.0.len().saturating_add(longest).max(self.0.capacity().saturating_mul(2)));
+        grown.extend_from_slice(&self.0);
+        self.0.as_mut_slice().zeroize();
+        self.0 = grown;
+    }
+}
+
+impl Drop for Form {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
+}
+
+/// Percent-encodes all but unreserved characters (RFC 3986 section 2.3).
+pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    loop {
+        let plain = rest.iter().position(|byte| !is_unreserved(*byte)).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(plain);
+        out.extend_from_slice(run);
+        let Some((byte, after)) = after.split_first() else { return };
+        out.extend_from_slice(&[b'%', hex(byte >> 4), hex(byte & 15)]);
+        rest = after;
+    }
+}
+
+/// The pairs of a query or form, decoded; `None` stands for a pair that is not UTF-8.
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Cow<'_, str>)>> {
+    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some((decode(name)?, decode(value)?))
+    })
+}
+
+/// Decodes once; `None` if the bytes are not UTF-8.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        bytes.push(match (first, after) {
+            (b'+', _) => b' ',
+            (b'%', [high, low, after @ ..]) => match (unhex(*high), unhex(*low)) {
+                (Some(high), Some(low)) => {
+                    rest = after;
+                    high << 4 | low
+                }
+                _ => b'%',
+            },
+            (byte, _) => *byte,
+        });
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn hex(nibble: u8) -> u8 {
+    match nibble {
+        0..=9 => b'0' | nibble,
+        _ => b'A' + (nibble & 15) - 10,
+    }
+}
+
+fn unhex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_encoded_and_joined() {
+        let mut form = Form::default();
+        form.pair("a b", "c+d/ü~");
+        form.pair("e", "");
+        assert_eq!(form.into_text(), "a%20b=c%2Bd%2F%C3%BC~&e=");
+        let mut form = Form::after("https://as.example/authorize?", 0);
+        form.pair("a", "b");
+        assert_eq!(form.into_text(), "https://as.example/authorize?a=b");
+    }
+
+    #[test]
+    fn what_was_encoded_is_decoded() {
+        let text: String = (0..=0x2FF).filter_map(char::from_u32).collect();
+        let mut bytes = Vec::new();
+        encode(&text, &mut bytes);
+        assert_eq!(decode(std::str::from_utf8(&bytes).unwrap()).unwrap(), text);
+    }
+
+    #[test]
+    fn decoding_is_strict_about_utf8_and_literal_about_the_rest() {
+        let cases = [
+            ("a+b%20c", Some("a b c")),
+            ("%2B%2b", Some("++")),
+            ("%zz%", Some("%zz%")),
+            ("%2", Some("%2")),
+            ("%%41", Some("%A")),
+            ("%2541", Some("%41")),
+            ("%C3%BC", Some("ü")),
+            ("%C0%AF", None),
+            ("%ff", None),
+            ("%C3", None),
+        ];
+        for (text, decoded) in cases {
+            assert_eq!(decode(text).as_deref(), decoded, "{text}");
+        }
+    }
+
+    #[test]
+    fn empty_pairs_are_skipped_and_lone_names_have_empty_values() {
+        let read: Vec<_> = pairs("&&a&=b&c=d=e&").map(Option::unwrap).collect();
+        assert_eq!(read, [("a".into(), "".into()), ("".into(), "b".into()), ("c".into(), "d=e".into())]);
+    }
+}

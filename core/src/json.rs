@@ -1,0 +1,328 @@
+//! JSON objects as servers send them, read without building a tree.
+//!
+//! ```text
+//! {"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer","example_parameter":"example_value"}
+//! ```
+//!
+//! The members asked for come out as they stand, each at most once, and all others are kept as text. Refused: anything
+//! but exactly one object in UTF-8, and a member asked for that stands twice, also where one of the names is escaped.
+//! Nothing here prints what it read.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::error::Violation;
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// Reads a body as one object: the named members, in the order of `names`, and the rest.
+pub(crate) fn members<'a, const N: usize>(
+    body: &'a [u8],
+    names: [&'static str; N],
+) -> Result<([Member<'a>; N], Extra), Violation> {
+    let text = std::str::from_utf8(body).map_err(|_| Violation::NotJson)?;
+    // RFC 8259 section 8.1: "implementations .. MAY ignore the presence of a byte order mark".
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let mut found = names.map(|name| Member { name, raw: None });
+    let mut extra = String::new();
+    let mut repeated = None;
+    each(text, |name, raw| match found.iter_mut().find(|member| member.name == name) {
+        Some(member) if member.raw.is_some() => repeated = Some(member.name),
+        Some(member) => member.raw = Some(raw),
+        None => push(&mut extra, &name, raw),
+    })
+    .ok_or(Violation::NotJson)?;
+    match repeated {
+        Some(name) => Err(Violation::Duplicate(name)),
+        None => Ok((found, Extra::close(extra))),
+    }
+}
+
+/// A member of an object: its name, and its value as it stands, if it is there.
+#[derive(Clone, Copy)]
+pub(crate) struct Member<'a> {
+    name: &'static str,
+    raw: Option<&'a str>,
+}
+
+impl<'a> Member<'a> {
+    /// The value of a string; `null` and the empty string count as absent (RFC 6749 section 3.1, by analogy).
+    pub(crate) fn text(self) -> Result<Option<Cow<'a, str>>, Violation> {
+        Ok(self.string()?.filter(|text| !text.is_empty()))
+    }
+
+    /// The value of a string that may be empty; `null` counts as absent.
+    pub(crate) fn string(self) -> Result<Option<Cow<'a, str>>, Violation> {
+        match self.raw {
+            None | Some("null") => Ok(None),
+            Some(raw) => unquote(raw).map(Some).ok_or(self.invalid()),
+        }
+    }
+
+    /// The strings of an array, or `None` if the value is not an array.
+    pub(crate) fn strings(self) -> Result<Option<Vec<String>>, Violation> {
+        match self.raw {
+            Some(raw) if raw.starts_with('[') => serde_json::from_str(raw).map(Some).map_err(|_| self.invalid()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whole seconds: an integer, a float (floored), or either as a string. Huge values saturate.
+    pub(crate) fn seconds(self) -> Result<Option<u64>, Violation> {
+        match self.raw {
+            None | Some("null") => Ok(None),
+            Some(raw) if raw.starts_with('"') => {
+                unquote(raw).and_then(|text| seconds(&text)).map(Some).ok_or(self.invalid())
+            }
+            Some(raw) => seconds(raw).map(Some).ok_or(self.invalid()),
+        }
+    }
+
+    pub(crate) fn invalid(self) -> Violation {
+        Violation::Invalid(self.name)
+    }
+
+    pub(crate) fn missing(self) -> Violation {
+        Violation::Missing(self.name)
+    }
+}
+
+/// The members of a server's answer that have no accessor of their own, kept as they came.
+///
+/// Servers put what they like there, secrets included, so `Debug` shows their number only.
+///
+/// ```
+/// # use proofkey_core::Tokens;
+/// let tokens: Tokens = serde_json::from_str(r#"{"access_token":"a","team":{"id":"T9TK3CUKW"}}"#)?;
+/// let team: serde_json::Value = tokens.extra().get("team").unwrap();
+/// assert_eq!(team["id"], "T9TK3CUKW");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// Serialised as an object. A value that `serde_json::Value` cannot hold (nested deeper than 127, a number beyond
+/// `f64`) is then written as a string of its JSON text.
+#[derive(Clone)]
+pub struct Extra(Option<Secret>);
+
+impl Extra {
+    /// The member of this name as a `T`; `None` if there is none, or it is not one. Where a name stands twice, the last.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let mut found = None;
+        each(self.as_json(), |member, raw| {
+            if member == name {
+                found = Some(raw);
+            }
+        });
+        serde_json::from_str(found?).ok()
+    }
+
+    /// The names of all members, in the order they came.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        each(self.as_json(), |name, _| names.push(name.into_owned()));
+        names
+    }
+
+    /// All members as the text of one JSON object.
+    pub fn as_json(&self) -> &str {
+        self.0.as_ref().map_or("{}", Secret::expose)
+    }
+
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Members read as values, as a store hands them back.
+    pub(crate) fn from_values(values: Map<String, Value>) -> Self {
+        let mut extra = String::new();
+        for (name, value) in values {
+            push(&mut extra, &name, &value.to_string());
+        }
+        Self::close(extra)
+    }
+
+    /// Ends the text that [`push`] began.
+    fn close(mut members: String) -> Self {
+        if members.is_empty() {
+            return Self(None);
+        }
+        members.push('}');
+        Self(Some(Secret::from(members)))
+    }
+}
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Extra({} members)", self.names().len())
+    }
+}
+
+impl Serialize for Extra {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut values = Map::new();
+        each(self.as_json(), |name, raw| {
+            let value = serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()));
+            values.insert(name.into_owned(), value);
+        });
+        let mut map = serializer.serialize_map(Some(values.len()))?;
+        for (name, value) in &values {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// What a store hands back: an object, whose members are taken one by one.
+///
+/// Its errors name a member and never show a value: a record that was mangled may hold a secret in any place.
+pub(crate) struct Record {
+    what: &'static str,
+    members: Map<String, Value>,
+}
+
+impl Record {
+    /// Reads anything; only an object is one.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(what: &'static str, from: D) -> Result<Self, D::Error> {
+        match Value::deserialize(from)? {
+            Value::Object(members) => Ok(Self { what, members }),
+            _ => Err(D::Error::custom(format_args!("stored {what} are not an object"))),
+        }
+    }
+
+    /// A value that may be absent or null.
+    pub(crate) fn take<T: DeserializeOwned, E: serde::de::Error>(&mut self, name: &str) -> Result<Option<T>, E> {
+        match self.members.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => T::deserialize(value).map(Some).map_err(|_| self.unfit(name)),
+        }
+    }
+
+    /// A value that must be there.
+    pub(crate) fn require<T: DeserializeOwned, E: serde::de::Error>(&mut self, name: &str) -> Result<T, E> {
+        self.take(name)?.ok_or_else(|| self.unfit(name))
+    }
+
+    /// A number of seconds, in any shape that [`Member::seconds`] reads.
+    pub(crate) fn seconds<E: serde::de::Error>(&mut self, name: &str) -> Result<Option<u64>, E> {
+        let read = match self.members.remove(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Number(number)) => seconds(&number.to_string()),
+            Some(Value::String(text)) => seconds(&text),
+            Some(_) => None,
+        };
+        read.map(Some).ok_or_else(|| self.unfit(name))
+    }
+
+    /// A moment, as [`seconds`](Self::seconds) since 1970.
+    pub(crate) fn time<E: serde::de::Error>(&mut self, name: &str) -> Result<Option<UnixTime>, E> {
+        Ok(self.seconds(name)?.map(UnixTime::from_secs))
+    }
+
+    /// Whatever has not been taken.
+    pub(crate) fn rest(self) -> Map<String, Value> {
+        self.members
+    }
+
+    /// The error for a member that is missing or cannot be what it says.
+    pub(crate) fn unfit<E: serde::de::Error>(&self, name: &str) -> E {
+        E::custom(format_args!("stored {}: {name} is missing or of the wrong type or value", self.what))
+    }
+}
+
+/// Calls `member` with the name and the raw value of each member; `None` if the text is not exactly one object.
+fn each<'a>(text: &'a str, member: impl FnMut(Cow<'a, str>, &'a str)) -> Option<()> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer.deserialize_map(Each(member)).ok()?;
+    deserializer.end().ok()
+}
+
+struct Each<F>(F);
+
+impl<'de, F: FnMut(Cow<'de, str>, &'de str)> Visitor<'de> for Each<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            let raw: &RawValue = map.next_value()?;
+            (self.0)(name, raw.get());
+        }
+        Ok(())
+    }
+}
+
+/// Reads a member's name, borrowed unless it is escaped.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+/// Adds a member to the text of an object that [`Extra::close`] ends.
+fn push(members: &mut String, name: &str, raw: &str) {
+    members.push(if members.is_empty() { '{' } else { ',' });
+    // What needs no escape is most of what there is.
+    if name.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\')) {
+        members.push('"');
+        members.push_str(name);
+        members.push('"');
+    } else {
+        members.push_str(&Value::from(name).to_string());
+    }
+    members.push(':');
+    members.push_str(raw);
+}
+
+/// The text of a JSON string; `None` if the value is another type, or escapes what is no character.
+fn unquote(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+}
+
+/// A JSON number that is not negative, in whole seconds.
+fn seconds(text: &str) -> Option<u64> {
+    if let Ok(whole) = text.parse() {
+        // `u64` also reads "+1", which JSON does not.
+        return (!text.starts_with('+')).then_some(whole);
+    }
+    // `f64` also reads "inf", "nan", ".5", "1." and "+1": the first character and the last tell.
+    let number = text.starts_with(|first: char| first.is_ascii_digit() || first == '-')
+        && text.ends_with(|last: char| last.is_ascii_digit());
+    let value: f64 = text.parse().ok().filter(|_| number)?;
+    // A float is cast with saturation: 1e308 becomes the largest integer.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    (value >= 0.0).then_some(value as u64)
+}

@@ -1,0 +1,65 @@
+//! Extra parameters: whatever a provider understands beyond the protocol (RFC 6749 section 8.2).
+
+use crate::error::Usage;
+use crate::form::Form;
+
+/// Parameters the caller adds to a request. Mistakes are kept until [`write`](Self::write), so that calls can be chained.
+#[derive(Debug, Default)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// RFC 6749 section 3.1: "Parameters sent without a value MUST be treated as if they were omitted".
+    pub(crate) fn add(&mut self, name: String, value: String) {
+        if !value.is_empty() {
+            self.0.push((name, value));
+        }
+    }
+
+    /// Writes them behind the library's own; those may not be among them, and none may stand twice.
+    pub(crate) fn write(&self, form: &mut Form) -> Result<(), Usage> {
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            if is_owned(name) {
+                return Err(Usage::OwnedParameter(name.clone()));
+            }
+            if self.0.iter().take(index).any(|(earlier, _)| earlier == name) {
+                return Err(Usage::RepeatedParameter(name.clone()));
+            }
+            form.pair(name, value);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the library sets this parameter itself, in this request or another, or could be made to betray the login by it.
+pub(crate) fn is_owned(name: &str) -> bool {
+    OWNED.contains(&name)
+}
+
+const OWNED: [&str; 23] = [
+    // the authorization request
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+    "request",
+    "request_uri",
+    // the token request
+    "grant_type",
+    "code",
+    "code_verifier",
+    "refresh_token",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "device_code",
+    // credentials that belong in no request of this kind
+    "access_token",
+    "id_token",
+    "username",
+    "password",
+];

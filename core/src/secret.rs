@@ -1,0 +1,101 @@
+//! Text that must not be printed, compared in variable time, or left in memory.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+/// A secret text: a token, a code, a verifier, a client secret.
+///
+/// It prints as `[redacted]`, is wiped when dropped, and has no `==`: [`matches`](Self::matches) compares in
+/// constant time. Serialising writes the secret itself, because what persists must work again; store it accordingly.
+///
+/// Wiping covers the memory that this value owns. Copies made by moving it between stores, by an allocator that
+/// grew a buffer, by serde or by an HTTP library are beyond its reach.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the text over; no copy is made.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself. Everything done with it from here is the caller's care.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `other` is the same text, in time that depends on the lengths only.
+    pub fn matches(&self, other: &str) -> bool {
+        self.0.as_bytes().ct_eq(other.as_bytes()).into()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.as_mut_str().zeroize();
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+/// What stands where a secret would.
+pub(crate) const REDACTED: &str = "[redacted]";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_prints_it() {
+        let secret = Secret::new("canary");
+        for printed in [format!("{secret}"), format!("{secret:?}"), format!("{:#?}", Some(&secret))] {
+            assert!(!printed.contains("canary"), "{printed}");
+        }
+    }
+
+    #[test]
+    fn it_matches_itself_only() {
+        let secret = Secret::new("canary");
+        assert!(secret.matches("canary"));
+        for other in ["", "canar", "canary ", "Canary"] {
+            assert!(!secret.matches(other), "{other:?}");
+        }
+    }
+}

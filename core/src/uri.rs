@@ -1,0 +1,109 @@
+//! URIs that others hand us, vetted as raw text before they are parsed.
+//!
+//! A URL parser forgives: it drops tabs, turns `\` into `/`, finds a host in `https:as.example`. Each of these has been
+//! used to make two parsers see two hosts, so what needs forgiving is refused, with a reason that never quotes the text
+//! (it may hold a password).
+
+use http::Uri;
+use url::{Host, Url};
+
+/// An absolute `https` URI, or `http` on loopback: a host, no userinfo, no fragment.
+pub(crate) fn secure(text: &str) -> Result<Url, &'static str> {
+    let url = web(text)?;
+    if url.scheme() == "https" || is_loopback(&url) {
+        Ok(url)
+    } else {
+        Err("must be https, or http on a loopback host")
+    }
+}
+
+/// An absolute `https` or `http` URI: a host, no userinfo, no fragment.
+pub(crate) fn web(text: &str) -> Result<Url, &'static str> {
+    let url = absolute(text)?;
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err("must be an https URI");
+    }
+    let after = text.split_once("://").ok_or("must have a host after \"https://\"")?.1;
+    let authority = after.split(['/', '?']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("must not have a user name or password");
+    }
+    Ok(url)
+}
+
+/// An absolute URI of any scheme, without a fragment.
+pub(crate) fn absolute(text: &str) -> Result<Url, &'static str> {
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("must be ASCII without spaces and control characters");
+    }
+    if text.contains('\\') {
+        return Err("must not have a backslash");
+    }
+    if text.contains('#') {
+        return Err("must not have a fragment");
+    }
+    Url::parse(text).map_err(|_| "must be an absolute URI")
+}
+
+/// Whether requests to this host stay on this machine. Decided on the parsed host: `127.0.0.1.example.com` is elsewhere.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(domain)) => domain == "localhost",
+        None => false,
+    }
+}
+
+/// The same URL as a request's target.
+pub(crate) fn target(url: &Url) -> Result<Uri, &'static str> {
+    url.as_str().parse().map_err(|_| "has characters that cannot stand in a request")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_parser_would_forgive_is_refused() {
+        let cases = [
+            ("/relative", "must be an absolute URI"),
+            ("", "must be an absolute URI"),
+            ("https:as.example", "must have a host after \"https://\""),
+            ("https:/as.example", "must have a host after \"https://\""),
+            ("https://", "must be an absolute URI"),
+            ("https://as.exa\tmple", "must be ASCII without spaces and control characters"),
+            (" https://as.example", "must be ASCII without spaces and control characters"),
+            ("https://as。example", "must be ASCII without spaces and control characters"),
+            ("https:\\\\as.example", "must not have a backslash"),
+            ("https://as.example\\@evil.example", "must not have a backslash"),
+            ("https://as.example/#f", "must not have a fragment"),
+            ("https://user:pw@as.example", "must not have a user name or password"),
+            ("https://@as.example", "must not have a user name or password"),
+            ("https://as.example:x", "must be an absolute URI"),
+            ("http://as.example", "must be https, or http on a loopback host"),
+            ("http://127.0.0.1.as.example", "must be https, or http on a loopback host"),
+            ("http://localhost.as.example", "must be https, or http on a loopback host"),
+            ("http://127.0.0.1@as.example", "must not have a user name or password"),
+            ("javascript:alert(1)", "must be an https URI"),
+            ("file:///etc/passwd", "must be an https URI"),
+        ];
+        for (text, why) in cases {
+            assert_eq!(secure(text).unwrap_err(), why, "{text}");
+        }
+    }
+
+    #[test]
+    fn https_and_loopback_pass() {
+        for text in [
+            "https://as.example",
+            "https://as.example:8443/a?b=c@d",
+            "http://127.0.0.1:3000",
+            "http://[::1]/",
+            "http://localhost:1",
+            "HTTPS://AS.example",
+        ] {
+            assert!(secure(text).is_ok(), "{text}");
+        }
+    }
+}
