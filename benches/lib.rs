@@ -1,0 +1,1 @@
+//! Benchmarks, in a workspace of their own so that rivals never enter the test build.
