@@ -1,0 +1,451 @@
+//! A server that answers whatever it likes, for ever: every exchange ends, nothing panics, and no secret is printed.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use http::{Request, Response};
+use proofkey_core::{
+    Authentication, Authorization, Body, Callback, CallbackError, Challenge, Client, ClientBuilder, CodeExchange,
+    CodeGrant, CryptoRng, Error, ErrorCode, Exchange, Extra, MAX_BODY, Pending, Remedy, Scope, Secret, Server,
+    ServerError, Step, TokenType, Tokens, UnixTime, Usage, Verifier, Violation,
+};
+
+mod support;
+
+use support::{NOW, Octets, REDIRECT_URI, client, damaged, forms, grant, leak, response, server};
+
+/// Any exchange, whatever it is for.
+struct Blind<X>(X);
+
+impl<X: Exchange> Exchange for Blind<X> {
+    type Output = ();
+
+    fn next_request(&mut self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<Request<Body>, Error> {
+        self.0.next_request(now, rng)
+    }
+
+    fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<()>, Error> {
+        Ok(match self.0.handle_response(response)? {
+            Step::Again { after } => Step::Again { after },
+            Step::Done(_) => Step::Done(()),
+        })
+    }
+}
+
+fn blind<X: Exchange + 'static>(exchange: X) -> Box<dyn Exchange<Output = ()>> {
+    Box::new(Blind(exchange))
+}
+
+/// Every operation there is: its name, the requests it may make at most, and how it begins.
+type Operation = (&'static str, usize, fn() -> Box<dyn Exchange<Output = ()>>);
+const OPERATIONS: &[Operation] = &[("code exchange", 1, || blind(client().exchange(grant(&client()))))];
+
+/// What the server answers, each for ever.
+fn answers() -> Vec<(&'static str, Response<Vec<u8>>)> {
+    let nonce = [("dpop-nonce", "eyJ7S_zG.eyJH0-Z.HX4w-7v"), ("content-type", "application/json")];
+    let challenge = [("www-authenticate", r#"DPoP error="use_dpop_nonce""#), ("dpop-nonce", "x")];
+    let token = r#"{"access_token":"a","token_type":"Bearer","x":"#;
+    let many: Vec<_> = (0..60_000).map(|number| format!(r#","m{number}":{number}"#)).collect();
+    vec![
+        ("404", response(404, &[("content-type", "text/html")], "<html>not here</html>")),
+        ("300", response(300, &[], "")),
+        ("301", response(301, &[("location", "/token")], "")),
+        ("302", response(302, &[("location", "https://as.example.com/token")], "")),
+        ("303", response(303, &[("location", "https://as.example.com/token")], "")),
+        ("304", response(304, &[], "")),
+        ("307", response(307, &[("location", "https://evil.example/token")], "")),
+        ("308", response(308, &[("location", "https://evil.example/token")], "")),
+        ("500", response(500, &[], "<html>")),
+        ("503 now", response(503, &[("retry-after", "0")], "")),
+        ("503 some day", response(503, &[("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT")], "")),
+        ("429", response(429, &[("retry-after", "1")], r#"{"error":"slow_down"}"#)),
+        ("a huge success", response(200, &[], vec![b' '; MAX_BODY + 1])),
+        ("a huge refusal", response(400, &[], vec![b'{'; MAX_BODY + 1])),
+        (
+            "deep at a stranger's",
+            response(200, &[], format!("{token}{}{}}}", "[".repeat(100_000), "]".repeat(100_000))),
+        ),
+        ("deep and open", response(200, &[], format!("{token}{}", "[{\"a\":".repeat(100_000)))),
+        ("deep at our own", response(200, &[], format!(r#"{{"access_token":{}}}"#, "[".repeat(100_000)))),
+        ("many members", response(200, &[], format!("{token}1{}}}", many.concat()))),
+        ("use_dpop_nonce", response(400, &nonce, r#"{"error":"use_dpop_nonce"}"#)),
+        ("use_dpop_nonce in a challenge", response(401, &challenge, "")),
+        ("slow_down", response(400, &[], r#"{"error":"slow_down","interval":0}"#)),
+        ("authorization_pending", response(400, &[], r#"{"error":"authorization_pending"}"#)),
+        ("garbage", response(200, &[], (0..=255).collect::<Vec<u8>>())),
+        ("garbage in a refusal", response(400, &[], (0..=255).rev().collect::<Vec<u8>>())),
+        ("nothing", response(200, &[], "")),
+        ("no content", response(204, &[], "")),
+        ("early hints", response(103, &[], "")),
+        ("no such status", response(999, &[], "")),
+    ]
+}
+
+#[test]
+fn every_exchange_ends() {
+    for (operation, most, begin) in OPERATIONS {
+        for (answer, response) in answers() {
+            let mut exchange = begin();
+            let (mut now, mut requests) = (NOW, 0);
+            while exchange.next_request(now, &mut Octets::appendix_b()).is_ok() {
+                requests += 1;
+                assert!(requests <= *most, "{operation}: {answer} is answered by another request");
+                match exchange.handle_response(response.clone()) {
+                    Ok(Step::Again { after }) => now = now.saturating_add(after.max(Duration::from_secs(1))),
+                    Ok(Step::Done(())) | Err(_) => break,
+                }
+            }
+            assert!(requests > 0, "{operation} never asked");
+            assert_over(&mut *exchange, &format!("{operation}: {answer}"));
+        }
+    }
+}
+
+/// Whatever is asked of it, an exchange that is over says so.
+fn assert_over(exchange: &mut dyn Exchange<Output = ()>, which: &str) {
+    for _ in 0..3 {
+        let asked = exchange.next_request(NOW, &mut Octets::appendix_b());
+        assert!(matches!(asked, Err(Error::Usage(Usage::OutOfTurn))), "{which}: {asked:?}");
+        let told = exchange.handle_response(response(200, &[], r#"{"access_token":"a","token_type":"Bearer"}"#));
+        assert!(matches!(told, Err(Error::Usage(Usage::OutOfTurn))), "{which}");
+    }
+}
+
+#[test]
+fn out_of_turn_is_an_error_and_the_end() {
+    let out_of_turn = "an exchange takes one answer for each request, and nothing after its end";
+    for (operation, _, begin) in OPERATIONS {
+        let mut answered_first = begin();
+        let told = answered_first.handle_response(response(200, &[], "{}"));
+        let error = told.err().unwrap();
+        assert_eq!(
+            (error.to_string().as_str(), error.remedy()),
+            (out_of_turn, Remedy::FixConfiguration),
+            "{operation}"
+        );
+        assert_over(&mut *answered_first, operation);
+
+        let mut asked_twice = begin();
+        assert!(asked_twice.next_request(NOW, &mut Octets::appendix_b()).is_ok());
+        let again = asked_twice.next_request(NOW, &mut Octets::appendix_b());
+        assert_eq!(again.unwrap_err().to_string(), out_of_turn, "{operation}");
+        assert_over(&mut *asked_twice, operation);
+    }
+}
+
+#[test]
+fn damaged_input_is_an_error_and_never_a_panic() {
+    let body =
+        r#"{"access_token":"a","token_type":"Bearer","expires_in":3600.5,"scope":["b","c"],"x":{"\u00e9":[1e9]}}"#;
+    let (mut good, mut bad) = (0, 0);
+    for damaged in damaged(body, 4000) {
+        for status in [200, 400, 503] {
+            let answered = support::answered(&client(), status, &[], damaged.clone());
+            *(if answered.is_ok() { &mut good } else { &mut bad }) += 1;
+        }
+    }
+    assert!(good > 100 && bad > 1000, "{good} answers were tokens, {bad} were not");
+    let (mut good, mut bad) = (0, 0);
+    for damaged in
+        damaged("https://client.example.com/cb?code=a%2Fb+c&state=%41&iss=https://as.example.com&error=#x", 4000)
+    {
+        let read = Callback::parse(&String::from_utf8_lossy(&damaged));
+        *(if read.is_ok() { &mut good } else { &mut bad }) += 1;
+    }
+    assert!(good > 100 && bad > 100, "{good} callbacks were read, {bad} were not");
+}
+
+// What must not be printed. Each has characters that encodings change.
+const CODE: &str = "Canary/code+of~the=login";
+const CLIENT_SECRET: &str = "Canary secret/of+the=client";
+const ACCESS_TOKEN: &str = "Canary.access/token+1==";
+const REFRESH_TOKEN: &str = "Canary.refresh/token+2==";
+const ID_TOKEN: &str = "eyJDYW5hcnk.Canary-id.token_3";
+const MEMBER: &str = "Canary member/that+nobody=knows";
+/// The verifier and the state: base64url of these octets, each of which is another.
+const OCTETS: fn() -> Octets = || Octets::new((100..164).collect::<Vec<u8>>());
+const VERIFIER: &str = "ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1-f4CBgoM";
+const STATE: &str = "hIWGh4iJiouMjY6PkJGSk5SVlpeYmZqbnJ2en6ChoqM";
+const SECRETS: [&str; 8] = [CODE, CLIENT_SECRET, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN, MEMBER, VERIFIER, STATE];
+
+/// The client with a secret, in the header or in the body.
+fn confidential(authentication: Authentication) -> Client {
+    let builder = Client::builder(server(), "s6BhdRkqt3").redirect_uri(REDIRECT_URI);
+    builder.authentication(authentication).build().expect("a client")
+}
+
+fn returning(client: &Client) -> (Pending, Callback) {
+    let (_, pending) = client.authorize().scope(["photos"]).redirect(NOW, &mut OCTETS()).expect("a URL");
+    let code: String = url::form_urlencoded::byte_serialize(CODE.as_bytes()).collect();
+    let callback = Callback::parse(&format!("{REDIRECT_URI}?code={code}&state={STATE}")).expect("a callback");
+    (pending, callback)
+}
+
+fn exchange(client: &Client) -> CodeExchange {
+    let (pending, callback) = returning(client);
+    client.exchange(pending.accept(callback).expect("a grant"))
+}
+
+fn assert_silent(what: &str, printed: &str) {
+    for secret in SECRETS {
+        if let Some(form) = leak(printed, secret) {
+            panic!("{what} prints {secret:?} as {form:?}:\n{printed}");
+        }
+    }
+}
+
+fn debugged(value: &impl Debug) -> String {
+    format!("{value:?}\n{value:#?}\n{:?}\n{:#?}", Some(value), [value])
+}
+
+/// The search below would find each secret in each form.
+#[test]
+fn a_leak_would_be_seen() {
+    assert_eq!((exchange(&client()), returning(&client()).0.state().to_owned()).1, STATE);
+    for secret in SECRETS {
+        for form in forms(secret) {
+            assert!(leak(&format!("x {form}y"), secret).is_some(), "{form}");
+        }
+        assert!(leak(&format!("{:#?}", secret.as_bytes()), secret).is_some());
+        assert!(leak(&format!("{:?}", secret.as_bytes()), secret).is_some());
+        for before in ["", "a", "ab"] {
+            use base64::Engine as _;
+            let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{before}{secret}:x"));
+            assert!(leak(&encoded, secret).is_some(), "{encoded}");
+        }
+    }
+    assert!(leak("nothing", CODE).is_none());
+}
+
+#[test]
+fn no_value_prints_a_secret() {
+    for authentication in [Authentication::basic(CLIENT_SECRET), Authentication::post(CLIENT_SECRET)] {
+        assert_silent("Authentication", &debugged(&authentication));
+        let builder = Client::builder(server(), "s6BhdRkqt3").authentication(authentication.clone());
+        assert_silent("ClientBuilder", &debugged(&builder));
+        let client = confidential(authentication);
+        assert_silent("Client", &debugged(&client));
+        assert_silent("Authorization", &debugged(&client.authorize().scope(["photos"])));
+        let (pending, callback) = returning(&client);
+        assert_silent("Pending", &debugged(&pending));
+        assert_silent("Callback", &debugged(&callback));
+        let grant: CodeGrant = pending.accept(callback).unwrap();
+        assert_silent("CodeGrant", &debugged(&grant));
+
+        let mut exchange = client.exchange(grant);
+        assert_silent("CodeExchange, before", &debugged(&exchange));
+        let request = exchange.next_request(NOW, &mut OCTETS()).unwrap();
+        assert!(leak(str::from_utf8(request.body().as_ref()).unwrap(), CODE).is_some(), "the request holds the code");
+        assert_silent("Request", &debugged(&request));
+        let (head, body) = request.into_parts();
+        assert_silent("its head", &debugged(&head));
+        assert_silent("its body", &debugged(&body));
+        assert_silent("CodeExchange, waiting", &debugged(&exchange));
+
+        let body = format!(
+            r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","refresh_token":"{REFRESH_TOKEN}",
+                "id_token":"{ID_TOKEN}","scope":"photos","member":"{MEMBER}","{MEMBER}":1}}"#
+        );
+        let step = exchange.handle_response(response(200, &[], body)).unwrap();
+        assert_silent("Step", &debugged(&step));
+        assert_silent("CodeExchange, over", &debugged(&exchange));
+        let Step::Done(tokens) = step else { panic!("one answer is enough") };
+        assert_eq!(tokens.access_token().expose(), ACCESS_TOKEN);
+        assert_silent("Tokens", &debugged(&tokens));
+        assert_silent("Extra", &debugged(tokens.extra()));
+        assert_silent("Secret", &format!("{}{}", debugged(tokens.access_token()), tokens.access_token()));
+        assert_silent("Verifier", &debugged(&Verifier::new(VERIFIER).unwrap()));
+    }
+}
+
+#[test]
+fn credentials_are_marked_sensitive() {
+    let request =
+        exchange(&confidential(Authentication::basic(CLIENT_SECRET))).next_request(NOW, &mut OCTETS()).unwrap();
+    assert!(request.headers()["authorization"].is_sensitive());
+    for (name, value) in request.headers() {
+        let said = value.to_str().unwrap();
+        assert!(value.is_sensitive() || leak(said, CLIENT_SECRET).is_none(), "{name}: {said}");
+    }
+    assert!(leak(request.headers()["authorization"].to_str().unwrap(), "Canary%20secret").is_some());
+}
+
+/// What is told of each error that this answer brings about, to people and to logs.
+fn told(error: &Error) -> String {
+    format!("{error}\n{:?}\n{}", error.remedy(), debugged(error))
+}
+
+/// The errors that name members must not show what was in them.
+#[test]
+fn no_error_prints_a_secret() {
+    let bodies = [
+        format!(r#""{ACCESS_TOKEN}""#),
+        format!("access_token={ACCESS_TOKEN}&token_type=bearer"),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}"}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}\n","token_type":"Bearer"}}"#),
+        format!(r#"{{"access_token":["{ACCESS_TOKEN}"],"token_type":"Bearer"}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"{REFRESH_TOKEN}"}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","expires_in":"{REFRESH_TOKEN}"}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","scope":["{REFRESH_TOKEN}",1]}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","scope":"{MEMBER}\n"}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}","access_token":"{ACCESS_TOKEN}","token_type":"Bearer"}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","error":["{ID_TOKEN}"]}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","refresh_token":{{"{REFRESH_TOKEN}":1}}}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","id_token":"{ID_TOKEN}\u0000"}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","error":"x"}}"#),
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}" {MEMBER}"#),
+        format!(r#"{{"error":"x\u0000{CODE}"}}"#),
+        format!(r#"{{"error":"x","error_description":["{CODE}"],"error_uri":"{CODE}"}}"#),
+    ];
+    let headers = [("location", ACCESS_TOKEN), ("retry-after", REFRESH_TOKEN), ("www-authenticate", CLIENT_SECRET)];
+    for (status, body) in bodies.iter().flat_map(|body| [200, 201, 302, 400, 401, 500].map(|status| (status, body))) {
+        let mut exchange = exchange(&confidential(Authentication::basic(CLIENT_SECRET)));
+        let _request = exchange.next_request(NOW, &mut OCTETS()).unwrap();
+        let error = exchange.handle_response(response(status, &headers, body.as_str())).unwrap_err();
+        assert_silent(&format!("{status} {body}"), &told(&error));
+    }
+}
+
+/// Errors of callbacks that are not ours, or of a client that is misused.
+#[test]
+fn no_refused_callback_is_printed() {
+    let code: String = url::form_urlencoded::byte_serialize(CODE.as_bytes()).collect();
+    for query in [
+        format!("code={code}&code={code}&state={STATE}"),
+        format!("code={code}&error=x&state={STATE}"),
+        format!("code={code}%00&state={STATE}"),
+        format!("code={code}&state={STATE}&state={STATE}"),
+        format!("access_token={ACCESS_TOKEN}&state={STATE}"),
+        format!("id_token={ID_TOKEN}&state={STATE}"),
+        format!("error={code}%00&state={STATE}"),
+        format!("code={code}&state=%FF{STATE}"),
+        format!("state={STATE}"),
+        format!("https://{code}\\/cb?code={code}&state={STATE}"),
+        format!("code={code}&state={STATE}{}", "x".repeat(70_000)),
+    ] {
+        assert_silent(&query, &told(&Callback::parse(&query).unwrap_err()));
+    }
+    for query in [format!("code={code}&state={STATE}x"), format!("https://evil.example/cb?code={code}&state={STATE}")] {
+        let (pending, _) = returning(&client());
+        let callback = Callback::parse(&query).unwrap();
+        assert_silent(&query, &debugged(&callback));
+        assert_silent(&query, &told(&pending.accept(callback).unwrap_err()));
+    }
+    let mistakes = [
+        Verifier::new(format!("{VERIFIER} ")).unwrap_err(),
+        Client::builder(server(), "id")
+            .authentication(Authentication::post(format!("{CLIENT_SECRET}\n")))
+            .build()
+            .unwrap_err(),
+        Client::builder(Server::new("https://as.example.com", format!("https://u:{VERIFIER}@h")), "id")
+            .build()
+            .unwrap_err(),
+        Client::builder(server(), "id").redirect_uri(format!("https://u:{VERIFIER}@h")).build().unwrap_err(),
+        client().authorize().param("client_secret", CLIENT_SECRET).redirect(NOW, &mut OCTETS()).unwrap_err(),
+        client().authorize().resource(format!("{VERIFIER} ")).redirect(NOW, &mut OCTETS()).unwrap_err(),
+        client().authorize().scope([VERIFIER, "a b"]).redirect(NOW, &mut OCTETS()).unwrap_err(),
+    ];
+    for mistake in mistakes {
+        assert_silent("a mistake", &told(&mistake));
+    }
+}
+
+/// What becomes of this description of a refusal: it quotes the request.
+fn quoted(authentication: Authentication, body: &str) -> Error {
+    let mut exchange = exchange(&confidential(authentication));
+    let _request = exchange.next_request(NOW, &mut OCTETS()).expect("a request");
+    exchange.handle_response(response(400, &[], body)).expect_err("a refusal")
+}
+
+/// A refusal with these words of the server's, beside which nothing else is lost.
+fn description(words: &str) -> String {
+    format!(r#"{{"error":"invalid_grant","error_description":"Before. {words} After."}}"#)
+}
+
+#[test]
+fn secrets_that_a_server_quotes_are_taken_out() {
+    for secret in [CODE, VERIFIER, CLIENT_SECRET] {
+        for authentication in [Authentication::basic(CLIENT_SECRET), Authentication::post(CLIENT_SECRET)] {
+            let error = quoted(authentication, &description(&format!("{secret}, I said {secret}!")));
+            assert_silent("a quoted secret", &told(&error));
+            let said = "the server refused: invalid_grant (HTTP 400): Before. [redacted], I said [redacted]! After.";
+            assert_eq!(error.to_string(), said);
+        }
+    }
+    let request =
+        exchange(&confidential(Authentication::basic(CLIENT_SECRET))).next_request(NOW, &mut OCTETS()).unwrap();
+    let header = request.headers()["authorization"].to_str().unwrap();
+    let error = quoted(Authentication::basic(CLIENT_SECRET), &description(header));
+    assert_silent("a quoted header", &told(&error));
+    let uri = format!(r#"{{"error":"x","error_uri":"https://as.example.com/?v={VERIFIER}"}}"#);
+    assert_silent("a quoted verifier", &told(&quoted(Authentication::none(), &uri)));
+}
+
+/// DESIGN section 5: "No `Debug`, `Display`, error or log line ever holds a code, verifier, token, secret or a body."
+#[test]
+#[ignore = "core: conceal() knows the plain form only, leaves `error` alone, and comes after the cut to 1024 characters"]
+fn secrets_that_a_server_quotes_otherwise_are_taken_out() {
+    let mut leaks = Vec::new();
+    for secret in [CODE, VERIFIER, CLIENT_SECRET] {
+        // The request as it was sent, which is what a debugging server quotes.
+        let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let sent = form.replace('+', "%20").replace("%7E", "~");
+        for answer in [
+            description(&format!("Bad body: code={sent}&code_verifier={sent}&client_secret={sent}")),
+            // As other libraries encode.
+            description(&form),
+            // Where no text is expected, and across the place where descriptions are cut off.
+            format!(r#"{{"error":"{secret}"}}"#),
+            description(&format!("{}{secret}", "x".repeat(1024 - "Before. ".len() - secret.len() * 2 / 3))),
+        ] {
+            let told = told(&quoted(Authentication::post(CLIENT_SECRET), &answer));
+            let half = secret.get(..secret.len() / 2).unwrap_or_default();
+            if leak(&told, secret).is_some() || told.contains(half) {
+                leaks.push(answer.replace(&"x".repeat(900), ".."));
+            }
+        }
+    }
+    assert!(leaks.is_empty(), "printed:\n{}", leaks.join("\n"));
+}
+
+/// The browser brings the server's words too, and with them whatever the server, or an attacker, knows of the login.
+#[test]
+#[ignore = "core: accept() does not take the state out of the server's words"]
+fn a_state_that_a_server_quotes_is_taken_out() {
+    let (pending, _) = returning(&client());
+    let callback = Callback::parse(&format!("error=x&error_description=Bad+state+{STATE}&state={STATE}")).unwrap();
+    assert_silent("a callback", &debugged(&callback));
+    assert_silent("its error", &told(&pending.accept(callback).unwrap_err()));
+}
+
+/// What an application holds, it holds without type parameters, and may share.
+struct Application {
+    client: Client,
+    pending: Option<Pending>,
+    tokens: Option<Tokens>,
+    running: Box<dyn Exchange<Output = Tokens> + Send + Sync>,
+}
+
+#[test]
+fn values_are_plain_to_hold() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Application>();
+    shared::<(Server, Client, ClientBuilder, Authentication, Authorization)>();
+    shared::<(Pending, Challenge, Verifier, Callback, CodeGrant, CodeExchange)>();
+    shared::<(Tokens, TokenType, Extra, Scope, Secret, UnixTime, Body)>();
+    shared::<(Step<Tokens>, Error, Usage, ServerError, ErrorCode, Violation, CallbackError, Remedy)>();
+
+    let client = client();
+    let (_, pending) = client.authorize().redirect(NOW, &mut Octets::appendix_b()).unwrap();
+    let running: Box<dyn Exchange<Output = Tokens> + Send + Sync> = Box::new(client.exchange(grant(&client)));
+    let mut application = Application { client: client.clone(), pending: Some(pending), tokens: None, running };
+    // Borrowed or boxed, an exchange is one.
+    let mut borrowed = &mut application.running;
+    assert!(Exchange::next_request(&mut borrowed, NOW, &mut Octets::appendix_b()).is_ok());
+    let answer = response(200, &[], r#"{"access_token":"a","token_type":"Bearer"}"#);
+    if let Ok(Step::Done(tokens)) = application.running.handle_response(answer) {
+        application.tokens = Some(tokens);
+    }
+    assert!(application.tokens.is_some() && application.pending.is_some());
+    assert_eq!(application.client.client_id(), "s6BhdRkqt3");
+}

@@ -1,0 +1,352 @@
+//! The application of the cases: a client, browsers' sessions that keep logins as text, and a network that
+//! is played. Everything goes through the public API, is written down, and is read back by other decoders than the core's.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt::{Debug, Display};
+
+use http::{HeaderMap, Method, Request, Response};
+use proofkey_core::rand_core::{TryCryptoRng, TryRng};
+use proofkey_core::{
+    Body, Callback, CallbackError, Client, CodeExchange, CodeGrant, Error, Exchange, Pending, Step, Tokens, UnixTime,
+    Usage,
+};
+use url::Url;
+use url::form_urlencoded::{byte_serialize, parse};
+
+use crate::case::Blanks;
+use crate::fixture::{Fixture, PORT};
+use crate::wire;
+
+pub(crate) const NOW: u64 = 1_767_225_600; // 2026-01-01T00:00:00Z
+pub(crate) const CODE: &str = "SplxlOBeZQQYbYS6WxSbIA";
+/// The browser of the cases, unless a step names another.
+pub(crate) const BROWSER: &str = "";
+/// The answer of a token endpoint that has nothing to hide but its tokens.
+pub(crate) const GOOD: &str = r#"{"access_token":"canary-access-token","token_type":"Bearer","expires_in":3600,"refresh_token":"canary-refresh-token","scope":"read write"}"#;
+
+/// Why a play ended without tokens.
+#[derive(Debug)]
+pub(crate) enum Fail {
+    /// The server's document cannot be read.
+    Metadata(serde_json::Error),
+    /// The application has no login under this state in this browser's session; whether there was a state at all.
+    NoLogin {
+        stateless: bool,
+    },
+    Error(Error),
+}
+
+impl From<Error> for Fail {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// How a play ended.
+pub(crate) enum Outcome {
+    Tokens(Box<Tokens>),
+    /// Well, and without an answer to read.
+    Emitted,
+    Again,
+    Fail(Fail),
+}
+
+/// A browser that was sent away.
+pub(crate) struct Departure {
+    pub(crate) url: Url,
+    pub(crate) state: String,
+    browser: String,
+}
+
+impl Departure {
+    pub(crate) fn param(&self, name: &str) -> Option<String> {
+        self.url.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
+    }
+}
+
+/// A request that left, with the login and the code it belongs to.
+pub(crate) struct Sent {
+    pub(crate) method: Method,
+    pub(crate) uri: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) pairs: Vec<(String, String)>,
+    pub(crate) state: String,
+    pub(crate) code: String,
+}
+
+impl Sent {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        self.pairs.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+pub(crate) struct App {
+    pub(crate) fixture: Fixture,
+    client: Client,
+    rng: Octets,
+    pub(crate) now: u64,
+    /// Logins under way, as stored: by browser and state.
+    sessions: BTreeMap<(String, String), String>,
+    exchange: Option<CodeExchange>,
+    pub(crate) departures: Vec<Departure>,
+    pub(crate) sent: Vec<Sent>,
+    /// Everything in every form of printing it has.
+    pub(crate) printed: Vec<String>,
+    /// What went against a rule that holds in every case.
+    pub(crate) faults: Vec<String>,
+}
+
+impl App {
+    /// The outer error says why the case cannot be played, the inner one that the client was refused.
+    pub(crate) fn open(fixture: &Fixture) -> Result<Result<Self, Fail>, String> {
+        let client = match fixture.client()? {
+            Ok(client) => client,
+            Err(fail) => return Ok(Err(fail)),
+        };
+        let mut app = Self {
+            fixture: fixture.clone(),
+            client,
+            rng: Octets(1),
+            now: NOW,
+            sessions: BTreeMap::new(),
+            exchange: None,
+            departures: Vec::new(),
+            sent: Vec::new(),
+            printed: Vec::new(),
+            faults: Vec::new(),
+        };
+        app.printed.extend(printed(&app.client));
+        app.printed.extend(printed(&app.client.server()));
+        Ok(Ok(app))
+    }
+
+    pub(crate) fn begin(&mut self, browser: &str) -> Result<(), Fail> {
+        let mut authorization = self.client.authorize().scope(&self.fixture.scope);
+        if let (Some(redirect_uri), true) = (&self.fixture.redirect_uri, self.fixture.redirect_late) {
+            authorization = authorization.redirect_uri(redirect_uri.as_str());
+        }
+        for resource in &self.fixture.resources {
+            authorization = authorization.resource(resource.as_str());
+        }
+        if self.fixture.form_post {
+            authorization = authorization.form_post();
+        }
+        for (name, value) in &self.fixture.params {
+            authorization = authorization.param(name.as_str(), value.as_str());
+        }
+        self.printed.extend(printed(&authorization));
+        let (url, pending) = authorization.redirect(UnixTime::from_secs(self.now), &mut self.rng)?;
+        self.printed.extend(printed(&pending));
+        let state = pending.state().to_owned();
+        let stored = serde_json::to_string(&pending).map_err(|error| format!("a login cannot be stored: {error}"));
+        match stored {
+            Ok(stored) => drop(self.sessions.insert((browser.to_owned(), state.clone()), stored)),
+            Err(fault) => self.faults.push(fault),
+        }
+        let departure = Departure { url, state, browser: browser.to_owned() };
+        self.faults.extend(wire::departure(&self.fixture, &departure, &self.departures));
+        self.departures.push(departure);
+        Ok(())
+    }
+
+    /// A browser comes back with these parameters, and the code that it should bring is sent on.
+    pub(crate) fn returns(&mut self, browser: &str, input: &str) -> Result<(), Fail> {
+        let grant = self.accept(browser, input)?;
+        self.printed.extend(printed(&grant));
+        let mut exchange = self.client.exchange(grant);
+        self.printed.extend(printed(&exchange));
+        let request = exchange.next_request(UnixTime::from_secs(self.now), &mut self.rng)?;
+        self.note(request, input);
+        self.printed.extend(printed(&exchange));
+        self.exchange = Some(exchange);
+        Ok(())
+    }
+
+    /// As DESIGN section 4 has it: parse, look the login up in this browser's own session, accept.
+    fn accept(&mut self, browser: &str, input: &str) -> Result<CodeGrant, Fail> {
+        let callback = Callback::parse(input)?;
+        self.printed.extend(printed(&callback));
+        let key = (browser.to_owned(), callback.state().to_owned());
+        let Some(stored) = self.sessions.get(&key).cloned() else {
+            self.refuse_stranger(browser, input);
+            return Err(Fail::NoLogin { stateless: callback.state().is_empty() });
+        };
+        let pending = self.read(&stored)?;
+        // What is not for this login leaves it waiting.
+        if pending.is_for(&callback) {
+            self.sessions.remove(&key);
+        }
+        Ok(pending.accept(callback)?)
+    }
+
+    /// A login that is handed a stranger's callback must refuse it by itself, too.
+    fn refuse_stranger(&mut self, browser: &str, input: &str) {
+        let stored: Vec<String> =
+            self.sessions.iter().filter(|((own, _), _)| own == browser).map(|(_, stored)| stored.clone()).collect();
+        for stored in stored {
+            let (Ok(pending), Ok(callback)) = (self.read(&stored), Callback::parse(input)) else { continue };
+            if pending.is_for(&callback) {
+                self.faults.push("`is_for` takes a stranger's callback".to_owned());
+            }
+            match pending.accept(callback) {
+                Err(Error::Callback(CallbackError::State)) => {}
+                Err(other) => self.faults.push(format!("`accept` judges a stranger's callback by more: {other:?}")),
+                Ok(_) => self.faults.push("`accept` takes a stranger's callback".to_owned()),
+            }
+        }
+    }
+
+    fn read(&mut self, stored: &str) -> Result<Pending, Fail> {
+        serde_json::from_str(stored).map_err(|error| {
+            self.faults.push(format!("a stored login cannot be read: {error}"));
+            Fail::NoLogin { stateless: false }
+        })
+    }
+
+    fn note(&mut self, request: Request<Body>, input: &str) {
+        self.printed.extend(printed(&request));
+        let (head, body) = request.into_parts();
+        let query = input.split('#').next().unwrap_or_default();
+        let query = query.split_once('?').map_or(query, |(_, query)| query);
+        let brought = |name: &str| {
+            parse(query.as_bytes())
+                .find(|(own, _)| own == name)
+                .map(|(_, value)| value.into_owned())
+                .unwrap_or_default()
+        };
+        let sent = Sent {
+            method: head.method,
+            uri: head.uri.to_string(),
+            headers: head.headers,
+            pairs: parse(body.as_ref()).into_owned().collect(),
+            state: brought("state"),
+            code: brought("code"),
+        };
+        let departure = self.departures.iter().find(|departure| departure.state == sent.state);
+        self.faults.extend(wire::request(&self.fixture, departure, &sent));
+        self.sent.push(sent);
+    }
+
+    /// The server's answer to the request that left last.
+    pub(crate) fn answer(&mut self, response: Response<Vec<u8>>) -> Outcome {
+        let Some(mut exchange) = self.exchange.take() else {
+            self.faults.push("there is no request to answer".to_owned());
+            return Outcome::Emitted;
+        };
+        let step = exchange.handle_response(response);
+        self.printed.extend(printed(&step));
+        self.printed.extend(printed(&exchange));
+        if !matches!(step, Ok(Step::Again { .. })) {
+            // Redirects followed, refusals retried: each would be a second request.
+            match exchange.next_request(UnixTime::from_secs(self.now), &mut self.rng) {
+                Err(Error::Usage(Usage::OutOfTurn)) => {}
+                Err(other) => self.faults.push(format!("an exchange that is over says {other:?}")),
+                Ok(_) => self.faults.push("an exchange sends a second request".to_owned()),
+            }
+        }
+        match step {
+            Ok(Step::Done(tokens)) => {
+                self.printed.extend(printed(&tokens));
+                self.printed.extend(printed(&vec![Some(tokens.access_token())]));
+                Outcome::Tokens(Box::new(tokens))
+            }
+            Ok(Step::Again { .. }) => {
+                self.exchange = Some(exchange);
+                Outcome::Again
+            }
+            Err(error) => {
+                self.print_error(&error);
+                Outcome::Fail(Fail::Error(error))
+            }
+        }
+    }
+
+    pub(crate) fn answer_well(&mut self) -> Outcome {
+        self.answer(Response::new(GOOD.as_bytes().to_vec()))
+    }
+
+    pub(crate) fn print_error(&mut self, error: &(impl Debug + Display)) {
+        self.printed.extend(printed(error));
+        self.printed.push(error.to_string());
+    }
+
+    /// The URL that a server would send the browser of the last login back to.
+    pub(crate) fn way_back(&self) -> String {
+        let redirect_uri = self.fixture.redirect_uri.as_deref().unwrap_or_default();
+        let joint = if redirect_uri.contains('?') { '&' } else { '?' };
+        let issuer: String = byte_serialize(self.fixture.server("issuer").as_bytes()).collect();
+        let state = self.departures.last().map(|departure| departure.state.as_str()).unwrap_or_default();
+        format!("{redirect_uri}{joint}code={CODE}&state={state}&iss={issuer}")
+    }
+
+    /// Whether the last login can still be completed: it is tried.
+    pub(crate) fn completes(&mut self) -> bool {
+        let browser = self.departures.last().map(|departure| departure.browser.clone()).unwrap_or_default();
+        let way_back = self.way_back();
+        self.returns(&browser, &way_back).is_ok() && matches!(self.answer_well(), Outcome::Tokens(_))
+    }
+
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.exchange.is_some()
+    }
+
+    pub(crate) fn blanks(&mut self) -> Result<Blanks, String> {
+        let other = if let [first, .., _] = self.departures.as_slice() {
+            first.state.clone()
+        } else {
+            // Of a login in somebody else's browser.
+            let Ok(mut other) = Self::open(&self.fixture)? else { return Err("there is no client".to_owned()) };
+            other.rng = Octets(1_000_000);
+            let begun = other.begin("another browser");
+            begun.map_err(|fail| format!("no other login: {fail:?}"))?;
+            self.sessions.extend(other.sessions);
+            other.departures.pop().map(|departure| departure.state).unwrap_or_default()
+        };
+        let issuer = self.fixture.server("issuer");
+        Ok(Blanks(BTreeMap::from([
+            ("CODE", CODE.to_owned()),
+            ("STATE", self.departures.last().map(|departure| departure.state.clone()).unwrap_or_default()),
+            ("OTHER_STATE", other),
+            ("ISS", byte_serialize(issuer.as_bytes()).collect()),
+            ("ISS_RAW", issuer.to_owned()),
+            ("PORT", PORT.to_owned()),
+            ("CLIENT_ID", self.fixture.client_id.clone()),
+            ("NOW", self.now.to_string()),
+            ("NONCE", "n-0S6_WzA2Mj".to_owned()),
+        ])))
+    }
+}
+
+/// Every way in which `Debug` can print.
+fn printed(value: &impl Debug) -> [String; 4] {
+    [format!("{value:?}"), format!("{value:#?}"), format!("{value:x?}"), format!("{:?}", Some(value))]
+}
+
+/// A generator whose numbers are known and never the same twice (xorshift64*).
+struct Octets(u64);
+
+impl TryRng for Octets {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.try_next_u64().map(|wide| (wide >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        Ok(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D))
+    }
+
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in to.chunks_mut(8) {
+            let octets = self.try_next_u64()?.to_le_bytes();
+            chunk.copy_from_slice(&octets[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Octets {}

@@ -1,0 +1,109 @@
+//! The catalogue's classes, in the library's words: the one table.
+
+use http::StatusCode;
+use proofkey_core::{CallbackError, Error, Remedy, ServerError, Violation};
+
+use crate::app::{Fail, Outcome};
+
+/// The classes that an outcome is one of. `body` is the answer that led to it.
+pub(crate) fn classes(outcome: &Outcome, body: &[u8]) -> Vec<&'static str> {
+    match outcome {
+        Outcome::Tokens(_) | Outcome::Emitted => vec!["Ok"],
+        Outcome::Again => vec!["None"],
+        Outcome::Fail(Fail::Metadata(_)) => vec!["MetadataInvalid", "ConfigError", "InvalidField"],
+        Outcome::Fail(Fail::NoLogin { stateless: true }) => vec!["StateMissing", "StateMismatch"],
+        Outcome::Fail(Fail::NoLogin { stateless: false }) => vec!["StateMismatch", "TransactionUnknown"],
+        Outcome::Fail(Fail::Error(Error::Usage(_))) => vec!["ConfigError"],
+        Outcome::Fail(Fail::Error(Error::Server(error))) => server(error, body),
+        Outcome::Fail(Fail::Error(Error::Violation(violation))) => match violation {
+            Violation::Status(_) => vec!["UnexpectedStatus"],
+            Violation::Redirect(_) => vec!["UnexpectedRedirect"],
+            Violation::TooLong => vec!["TooLarge"],
+            Violation::NotJson => vec!["MalformedBody"],
+            Violation::Missing(_) => vec!["MissingField"],
+            Violation::Invalid(_) => vec!["InvalidField"],
+            Violation::Duplicate(_) => vec!["DuplicateMember"],
+            Violation::TokenType => vec!["UnsupportedTokenType"],
+            Violation::Issuer => vec!["IssuerMismatch"],
+            Violation::IssuerMissing => vec!["IssuerMissing", "IssuerMismatch"],
+            _ => vec![],
+        },
+        Outcome::Fail(Fail::Error(Error::Callback(callback))) => match callback {
+            CallbackError::TooLong => vec!["TooLarge"],
+            CallbackError::NotUtf8 | CallbackError::Invalid(_) => vec!["CallbackMalformed"],
+            CallbackError::CodeAndError => vec!["CallbackMalformed", "AuthorizationError"],
+            CallbackError::Repeated(_) => vec!["DuplicateParameter"],
+            CallbackError::Missing => vec!["MissingCode"],
+            CallbackError::Unexpected(_) => vec!["UnexpectedResponseParameter"],
+            CallbackError::State => vec!["StateMismatch"],
+            CallbackError::RedirectUri => vec!["RedirectUriMismatch"],
+            CallbackError::Expired => vec!["TransactionExpired"],
+            _ => vec![],
+        },
+        Outcome::Fail(Fail::Error(_)) => vec![],
+    }
+}
+
+fn server(error: &ServerError, body: &[u8]) -> Vec<&'static str> {
+    let Some(status) = error.status else { return vec!["AuthorizationError"] };
+    let mut classes = Vec::new();
+    // A failure that names no code has been given one; it is not the server's word.
+    if names(body, error.code.as_str()) {
+        classes.push("OAuthError");
+    }
+    match error.remedy() {
+        Remedy::LogInAgain => classes.push("ReauthRequired"),
+        Remedy::TryLater(_) => classes.push("ServerUnavailable"),
+        _ => {}
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        classes.push("RateLimited");
+    }
+    // 408, 425 and 429 say "not now": an answer that is no refusal, and still tells its status.
+    if status.is_client_error() && matches!(error.remedy(), Remedy::TryLater(_)) {
+        classes.push("UnexpectedStatus");
+    }
+    classes
+}
+
+/// Whether this code stands in the body.
+fn names(body: &[u8], code: &str) -> bool {
+    match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(body) => body["error"] == code,
+        Err(_) => body.windows(code.len().max(1)).any(|window| window == code.as_bytes()),
+    }
+}
+
+/// Every class that something here could be; of a case whose classes are all unknown it is said so.
+pub(crate) const CLASSES: [&str; 29] = [
+    "Ok",
+    "None",
+    "AuthorizationError",
+    "CallbackMalformed",
+    "ConfigError",
+    "DuplicateMember",
+    "DuplicateParameter",
+    "InvalidField",
+    "IssuerMismatch",
+    "IssuerMissing",
+    "MalformedBody",
+    "MetadataInvalid",
+    "MissingCode",
+    "MissingField",
+    "OAuthError",
+    "RateLimited",
+    "ReauthRequired",
+    "RedirectUriMismatch",
+    "ServerUnavailable",
+    "StateMismatch",
+    "StateMissing",
+    "TooLarge",
+    "TransactionExpired",
+    "TransactionUnknown",
+    // No error of ours: DESIGN section 6 accepts any content type.
+    "UnexpectedContentType",
+    "UnexpectedRedirect",
+    "UnexpectedResponseParameter",
+    "UnexpectedStatus",
+    "UnsupportedTokenType",
+];

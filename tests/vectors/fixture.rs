@@ -1,0 +1,122 @@
+//! The fixtures that a `ctx` names: a server, a client at it, and what a login asks for.
+
+use proofkey_core::{Authentication, Client, Server};
+use serde_json::{Value, json};
+
+use crate::app::Fail;
+
+const SECRET: &str = "7Fjfp0ZBr1KtDRbnfVdmIw";
+pub(crate) const PORT: &str = "51004";
+
+/// What a `ctx` names, and a `config` case changes.
+#[derive(Clone)]
+pub(crate) struct Fixture {
+    /// The server's RFC 8414 document.
+    pub(crate) server: Value,
+    pub(crate) client_id: String,
+    pub(crate) secret: Option<String>,
+    /// Methods of client authentication, set one after another.
+    pub(crate) auth: Vec<String>,
+    pub(crate) redirect_uri: Option<String>,
+    /// Whether the redirect URI is the login's and not the client's.
+    pub(crate) redirect_late: bool,
+    pub(crate) scope: Vec<String>,
+    pub(crate) resources: Vec<String>,
+    pub(crate) params: Vec<(String, String)>,
+    pub(crate) form_post: bool,
+    /// A verifier of the caller's own.
+    pub(crate) verifier: Option<String>,
+}
+
+impl Fixture {
+    /// The fixture of this name. A new context is a new arm.
+    pub(crate) fn of(ctx: &str) -> Result<Self, String> {
+        let mut fixture = Self {
+            server: json!({
+                "issuer": "https://as.example.com",
+                "authorization_endpoint": "https://as.example.com/authorize",
+                "token_endpoint": "https://as.example.com/token",
+                "pushed_authorization_request_endpoint": "https://as.example.com/par",
+                "revocation_endpoint": "https://as.example.com/revoke",
+                "introspection_endpoint": "https://as.example.com/introspect",
+                "device_authorization_endpoint": "https://as.example.com/device",
+                "registration_endpoint": "https://as.example.com/register",
+                "response_types_supported": ["code"],
+                "code_challenge_methods_supported": ["S256"],
+                "authorization_response_iss_parameter_supported": true,
+            }),
+            client_id: "s6BhdRkqt3".to_owned(),
+            secret: None,
+            auth: Vec::new(),
+            redirect_uri: Some("https://client.example.org/cb".to_owned()),
+            redirect_late: false,
+            scope: vec!["read".to_owned(), "write".to_owned()],
+            resources: Vec::new(),
+            params: Vec::new(),
+            form_post: false,
+            verifier: None,
+        };
+        let flag = "authorization_response_iss_parameter_supported";
+        match ctx {
+            "base" | "public" => {}
+            "confidential" | "confidential_basic" => fixture.secret = Some(SECRET.to_owned()),
+            "confidential_post" => {
+                fixture.secret = Some(SECRET.to_owned());
+                fixture.auth = vec!["post".to_owned()];
+            }
+            "no_iss_flag" | "iss_flag_absent" => drop(fixture.server.as_object_mut().map(|server| server.remove(flag))),
+            "iss_flag_false" => fixture.server[flag] = Value::Bool(false),
+            "iss_flag_string" | "iss_flag_string_true" => fixture.server[flag] = json!("true"),
+            "iss_flag_number" => fixture.server[flag] = json!(1),
+            "iss_flag_null" => fixture.server[flag] = Value::Null,
+            "redirect_with_query" => fixture.redirect_uri = Some("https://client.example.org/cb?tenant=1".to_owned()),
+            "loopback" | "loopback_ipv4" | "loopback_v4" | "native" => fixture.loopback("127.0.0.1"),
+            "loopback_ipv6" | "loopback_v6" => fixture.loopback("[::1]"),
+            "loopback_localhost" | "localhost" => fixture.loopback("localhost"),
+            "private_scheme" | "custom_scheme" => fixture.redirect_uri = Some("org.example.client:/cb".to_owned()),
+            "form_post" => fixture.form_post = true,
+            "no_scope" => fixture.scope.clear(),
+            _ => return Err(format!("cannot be played: unknown ctx {ctx:?}")),
+        }
+        Ok(fixture)
+    }
+
+    fn loopback(&mut self, host: &str) {
+        self.redirect_uri = Some(format!("http://{host}:{PORT}/cb"));
+        self.redirect_late = true;
+    }
+
+    pub(crate) fn server(&self, name: &str) -> &str {
+        self.server[name].as_str().unwrap_or_default()
+    }
+
+    /// The methods to set: what the case says, or what its secret asks for.
+    pub(crate) fn methods(&self) -> Vec<&str> {
+        match (&self.secret, self.auth.as_slice()) {
+            (None, []) => vec!["none"],
+            (Some(_), []) => vec!["basic"],
+            (_, methods) => methods.iter().map(String::as_str).collect(),
+        }
+    }
+
+    pub(crate) fn client(&self) -> Result<Result<Client, Fail>, String> {
+        let server: Server = match serde_json::from_value(self.server.clone()) {
+            Ok(server) => server,
+            Err(error) => return Ok(Err(Fail::Metadata(error))),
+        };
+        let mut builder = Client::builder(server, self.client_id.as_str());
+        if let (Some(redirect_uri), false) = (&self.redirect_uri, self.redirect_late) {
+            builder = builder.redirect_uri(redirect_uri.as_str());
+        }
+        let secret = self.secret.as_deref().unwrap_or_default();
+        for method in self.methods() {
+            builder = builder.authentication(match method {
+                "none" => Authentication::none(),
+                "basic" | "client_secret_basic" => Authentication::basic(secret),
+                "post" | "client_secret_post" => Authentication::post(secret),
+                _ => return Err(format!("cannot be played: unknown method of authentication {method:?}")),
+            });
+        }
+        Ok(builder.build().map_err(Fail::Error))
+    }
+}

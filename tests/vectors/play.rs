@@ -1,0 +1,268 @@
+//! Playing a case: from its input to how it ended.
+
+use std::time::{Duration, Instant};
+
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use proofkey_core::Verifier;
+use serde_json::{Map, Value};
+
+use crate::app::{App, BROWSER, Fail, Outcome};
+use crate::case::{Case, only};
+use crate::fixture::Fixture;
+
+/// A case that was played: what is left to look at.
+pub(crate) struct Played {
+    /// `None` if there was no client to be had.
+    pub(crate) app: Option<App>,
+    pub(crate) outcome: Outcome,
+    /// The last callback that the case handed in, filled in.
+    pub(crate) callback: Option<String>,
+    /// The last answer that the case handed in.
+    pub(crate) answer: Option<Answer>,
+    pub(crate) elapsed: Duration,
+}
+
+/// What the token endpoint said.
+pub(crate) struct Answer {
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Plays a case; an error says why it cannot be.
+pub(crate) fn play(case: &Case) -> Result<Played, String> {
+    let begun = Instant::now();
+    let mut fixture = Fixture::of(case.text("ctx").unwrap_or("base"))?;
+    if case.kind() == "config" {
+        configure(&mut fixture, &case.input)?;
+    }
+    let mut played =
+        Played { app: None, outcome: Outcome::Emitted, callback: None, answer: None, elapsed: Duration::ZERO };
+    match App::open(&fixture)? {
+        Err(fail) => played.outcome = Outcome::Fail(fail),
+        Ok(app) => {
+            let mut stage = Stage { app, outcome: Outcome::Emitted, callback: None, answer: None };
+            stage.outcome = stage.run(case)?;
+            if let Outcome::Fail(Fail::Error(error)) = &stage.outcome {
+                stage.app.print_error(error);
+            }
+            (played.outcome, played.callback, played.answer) = (stage.outcome, stage.callback, stage.answer);
+            played.app = Some(stage.app);
+        }
+    }
+    played.elapsed = begun.elapsed();
+    Ok(played)
+}
+
+struct Stage {
+    app: App,
+    outcome: Outcome,
+    callback: Option<String>,
+    answer: Option<Answer>,
+}
+
+impl Stage {
+    fn run(&mut self, case: &Case) -> Result<Outcome, String> {
+        let input = &case.input;
+        match case.kind() {
+            "callback" | "callback_post" => {
+                if let Err(fail) = self.app.begin(BROWSER) {
+                    return Ok(Outcome::Fail(fail));
+                }
+                match self.callback(input)? {
+                    Outcome::Emitted => Ok(self.app.answer_well()),
+                    ended => Ok(ended),
+                }
+            }
+            "response" => self.response(input),
+            "config" | "logging" => Ok(vet_verifier(&self.app.fixture).map_or_else(Outcome::Fail, |()| self.login())),
+            "sequence" => self.sequence(case),
+            kind => Err(format!("cannot be played: unknown kind {kind:?}")),
+        }
+    }
+
+    /// A login without surprises.
+    fn login(&mut self) -> Outcome {
+        match self.app.begin(BROWSER).and_then(|()| self.come_back()) {
+            Ok(()) => self.app.answer_well(),
+            Err(fail) => Outcome::Fail(fail),
+        }
+    }
+
+    fn come_back(&mut self) -> Result<(), Fail> {
+        let way_back = self.app.way_back();
+        self.app.returns(BROWSER, &way_back)
+    }
+
+    fn callback(&mut self, input: &Map<String, Value>) -> Result<Outcome, String> {
+        only(input, &["kind", "ctx", "url", "body", "content_type", "session", "browser"])?;
+        let member = if input["kind"] == "callback_post" { "body" } else { "url" };
+        let bytes = self.app.blanks()?.bytes(input.get(member).unwrap_or(&Value::Null))?;
+        // `Callback::parse` takes text: a framework that found raw bytes would have refused them before.
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let back = self.app.returns(browser(input), &text);
+        self.callback = Some(text);
+        Ok(back.map_or_else(Outcome::Fail, |()| Outcome::Emitted))
+    }
+
+    fn response(&mut self, input: &Map<String, Value>) -> Result<Outcome, String> {
+        only(input, &["kind", "ctx", "to", "status", "headers", "body"])?;
+        if input.get("to").and_then(Value::as_str).is_none_or(|to| to != "token") {
+            return Err(format!("cannot be played: an answer of {}", input.get("to").unwrap_or(&Value::Null)));
+        }
+        if !self.app.awaits_answer() {
+            self.app.begin(BROWSER).and_then(|()| self.come_back()).map_err(|fail| format!("no request: {fail:?}"))?;
+        }
+        let blanks = self.app.blanks()?;
+        let status = input.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+        let status = status.ok_or("cannot be played: no such status")?;
+        let body = blanks.bytes(input.get("body").unwrap_or(&Value::Null))?;
+        let mut response = Response::new(body.clone());
+        *response.status_mut() = status;
+        let mut headers = Vec::new();
+        for pair in input.get("headers").and_then(Value::as_array).into_iter().flatten() {
+            let [Some(name), Some(value)] = [pair[0].as_str(), pair[1].as_str()] else {
+                return Err(format!("cannot be played: header {pair}"));
+            };
+            let value = blanks.fill(value)?;
+            let strange = || format!("cannot be played: http has no header {name}: {value:?}");
+            response.headers_mut().append(
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| strange())?,
+                HeaderValue::from_bytes(value.as_bytes()).map_err(|_| strange())?,
+            );
+            headers.push((name.to_ascii_lowercase(), value));
+        }
+        let outcome = self.app.answer(response);
+        self.answer = Some(Answer { headers, body });
+        Ok(outcome)
+    }
+
+    fn sequence(&mut self, case: &Case) -> Result<Outcome, String> {
+        only(&case.input, &["kind", "ctx", "steps"])?;
+        let steps: Vec<_> = case.steps().collect();
+        let mut outcome = Outcome::Emitted;
+        for (index, step) in steps.iter().enumerate() {
+            let is_answered = steps.get(index + 1).is_some_and(|next| next["kind"] == "response");
+            outcome = match step.get("kind").and_then(Value::as_str).unwrap_or_default() {
+                "begin" => {
+                    only(step, &["kind", "ctx", "session", "browser"])?;
+                    self.app.begin(browser(step)).map_or_else(Outcome::Fail, |()| Outcome::Emitted)
+                }
+                "callback" | "callback_post" => match self.callback(step)? {
+                    Outcome::Emitted if !is_answered => self.app.answer_well(),
+                    ended => ended,
+                },
+                "response" => self.response(step)?,
+                "advance_clock" => {
+                    only(step, &["kind", "seconds"])?;
+                    let seconds = step.get("seconds").and_then(Value::as_u64).ok_or("cannot be played: how long?")?;
+                    self.app.now = self.app.now.saturating_add(seconds);
+                    continue;
+                }
+                kind => return Err(format!("cannot be played: unknown step {kind:?}")),
+            };
+        }
+        Ok(outcome)
+    }
+}
+
+fn browser(step: &Map<String, Value>) -> &str {
+    let named = step.get("session").or(step.get("browser")).and_then(Value::as_str);
+    named.unwrap_or(BROWSER)
+}
+
+/// Parameters that are the provider's, and go through `param`; those that the library owns are refused there.
+const PARAMS: [&str; 21] = [
+    "login_hint",
+    "prompt",
+    "ui_locales",
+    "claims_locales",
+    "display",
+    "acr_values",
+    "max_age",
+    "id_token_hint",
+    "claims",
+    "audience",
+    "access_type",
+    "nonce",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "response_type",
+    "request",
+    "request_uri",
+    "client_assertion",
+    "username",
+    "password",
+];
+
+/// Builds what a `config` case says. An unknown member is an error: nobody would look at it.
+fn configure(fixture: &mut Fixture, input: &Map<String, Value>) -> Result<(), String> {
+    for (name, value) in input {
+        let strange = || format!("cannot be played: config {name}: {value}");
+        let text = || value.as_str().map(str::to_owned);
+        match name.as_str() {
+            "kind" | "ctx" => {}
+            // Both requests are always looked at.
+            "op" if ["authorize", "authorization_request", "token_request", "code_exchange"]
+                .contains(&value.as_str().unwrap_or_default()) => {}
+            "redirect_uri" => fixture.redirect_uri = text(),
+            "client_id" => fixture.client_id = text().ok_or_else(strange)?,
+            "client_secret" => fixture.secret = text(),
+            "auth" | "authentication" => fixture.auth = texts(value).ok_or_else(strange)?,
+            // As one text, it is the wire's form; as a list, each is a token.
+            "scope" => {
+                fixture.scope = match value.as_str() {
+                    Some(text) => text.split(' ').filter(|token| !token.is_empty()).map(str::to_owned).collect(),
+                    None => texts(value).ok_or_else(strange)?,
+                };
+            }
+            "resource" | "resources" => fixture.resources = texts(value).ok_or_else(strange)?,
+            "extra_params" | "params" => fixture.params.extend(pairs(value).ok_or_else(strange)?),
+            "response_mode" if value == "form_post" => fixture.form_post = true,
+            "response_mode" if value == "query" => {}
+            "code_verifier" | "verifier" => fixture.verifier = text(),
+            "issuer" | "authorization_endpoint" | "token_endpoint" => fixture.server[name] = value.clone(),
+            "metadata" | "server" => {
+                for (name, value) in value.as_object().ok_or_else(strange)? {
+                    fixture.server[name] = value.clone();
+                }
+            }
+            "response_mode" => fixture.params.push((name.clone(), text().ok_or_else(strange)?)),
+            name if PARAMS.contains(&name) => {
+                let text = text().unwrap_or_else(|| value.to_string());
+                fixture.params.push((name.to_owned(), text));
+            }
+            _ => return Err(format!("cannot be played: config has an unknown member {name:?}")),
+        }
+    }
+    Ok(())
+}
+
+/// A text, or a list of them.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Array(list) => list.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}
+
+/// Names and values, as a list of pairs or as an object.
+fn pairs(value: &Value) -> Option<Vec<(String, String)>> {
+    match value {
+        Value::Object(object) => {
+            object.iter().map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+        }
+        Value::Array(list) => {
+            list.iter().map(|pair| Some((pair[0].as_str()?.to_owned(), pair[1].as_str()?.to_owned()))).collect()
+        }
+        _ => None,
+    }
+}
+
+/// A verifier of the caller's own is vetted where it is made.
+fn vet_verifier(fixture: &Fixture) -> Result<(), Fail> {
+    fixture.verifier.as_ref().map_or(Ok(()), |text| Verifier::new(text.as_str()).map(drop).map_err(Fail::Error))
+}

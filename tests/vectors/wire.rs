@@ -1,0 +1,112 @@
+//! What holds for every URL and every request, whatever the case is about.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::Method;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use sha2::{Digest, Sha256};
+use url::form_urlencoded::parse;
+
+use crate::app::{Departure, Sent};
+use crate::fixture::Fixture;
+
+/// The faults of an authorization URL (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
+pub(crate) fn departure(fixture: &Fixture, departure: &Departure, earlier: &[Departure]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            faults.push(format!("authorization URL: {what}"));
+        }
+    };
+    let pairs: Vec<(String, String)> = departure.url.query_pairs().into_owned().collect();
+    let all = |name: &str| -> Vec<&str> {
+        pairs.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str()).collect()
+    };
+    let endpoint = fixture.server("authorization_endpoint");
+    must(departure.url.as_str().starts_with(endpoint), "is not at the endpoint");
+    must(all("response_type") == ["code"], "response_type");
+    must(all("client_id") == [fixture.client_id.as_str()], "client_id");
+    must(
+        all("redirect_uri") == [fixture.redirect_uri.as_deref().unwrap_or_default()],
+        "redirect_uri is not the caller's bytes",
+    );
+    must(all("state") == [departure.state.as_str()], "state");
+    must(departure.state.len() >= 43, "state has less than 256 bits");
+    must(all("code_challenge_method") == ["S256"], "code_challenge_method");
+    must(all("code_challenge").iter().map(|challenge| challenge.len()).eq([43]), "code_challenge");
+    let scope = fixture.scope.join(" ");
+    must(all("scope") == if scope.is_empty() { vec![] } else { vec![scope.as_str()] }, "scope");
+    must(all("resource") == fixture.resources, "resource");
+    must(all("response_mode") == if fixture.form_post { vec!["form_post"] } else { vec![] }, "response_mode");
+    for (name, value) in &fixture.params {
+        must(all(name) == if value.is_empty() { vec![] } else { vec![value.as_str()] }, name);
+    }
+    must(pairs.iter().all(|(_, value)| !value.is_empty()), "has an empty parameter");
+    must(no_secret_in(departure.url.as_str(), fixture), "has a secret");
+    for before in earlier {
+        for fresh in ["state", "code_challenge"] {
+            must(departure.param(fresh) != before.param(fresh), &format!("{fresh} was used before"));
+        }
+    }
+    faults
+}
+
+/// The faults of a token request (RFC 6749 sections 2.3, 3.2 and 4.1.3, RFC 7636 section 4.5).
+pub(crate) fn request(fixture: &Fixture, departure: Option<&Departure>, sent: &Sent) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            faults.push(format!("token request: {what}"));
+        }
+    };
+    let header = |name| -> Vec<&[u8]> { sent.headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect() };
+    must(sent.method == Method::POST, "is not a POST");
+    must(sent.uri == fixture.server("token_endpoint"), "does not go to the token endpoint");
+    must(no_secret_in(&sent.uri, fixture), "has a secret in its URI");
+    must(header(CONTENT_TYPE) == [b"application/x-www-form-urlencoded".as_slice()], "content-type");
+    must(header(ACCEPT) == [b"application/json".as_slice()], "accept");
+    must(sent.all("grant_type") == ["authorization_code"], "grant_type");
+    must(sent.all("code") == [sent.code.as_str()], "code is not the one that was brought");
+    must(sent.all("redirect_uri") == [fixture.redirect_uri.as_deref().unwrap_or_default()], "redirect_uri");
+    must(sent.all("resource") == fixture.resources, "resource");
+    must(sent.pairs.iter().all(|(_, value)| !value.is_empty()), "has an empty parameter");
+    let verifier = sent.all("code_verifier").concat();
+    must((43..=128).contains(&verifier.len()), "code_verifier");
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
+    must(departure.and_then(|login| login.param("code_challenge")) == Some(challenge), "verifier and challenge");
+
+    let id = fixture.client_id.as_str();
+    let secret = fixture.secret.as_deref().unwrap_or_default();
+    let credentials = sent.headers.get(AUTHORIZATION);
+    let by = |headers: usize, ids: &[&str], secrets: &[&str]| {
+        header(AUTHORIZATION).len() == headers && sent.all("client_id") == ids && sent.all("client_secret") == secrets
+    };
+    match fixture.methods().pop() {
+        Some("none") => must(by(0, &[id], &[]), "a public client names itself, once, and nothing else"),
+        Some("post" | "client_secret_post") => must(by(0, &[id], &[secret]), "client_secret_post"),
+        _ => {
+            must(by(1, &[], &[]), "client_secret_basic and nothing beside it");
+            must(credentials.is_some_and(http::HeaderValue::is_sensitive), "credentials are not marked sensitive");
+            let pair = credentials.and_then(|value| basic(value.as_bytes()));
+            must(pair.as_ref().is_some_and(|(own, key)| own == id && key == secret), "the pair in Authorization");
+        }
+    }
+    faults
+}
+
+/// The pair of a Basic header. Encoded so that form decoders and percent decoders read it alike: there is no `+`.
+fn basic(value: &[u8]) -> Option<(String, String)> {
+    let text = String::from_utf8(STANDARD.decode(value.strip_prefix(b"Basic ")?).ok()?).ok()?;
+    let (id, secret) = text.split_once(':').filter(|_| !text.contains('+'))?;
+    let decoded = |half: &str| Some(parse(format!("={half}").as_bytes()).next()?.1.into_owned());
+    Some((decoded(id)?, decoded(secret)?))
+}
+
+fn no_secret_in(uri: &str, fixture: &Fixture) -> bool {
+    let names = ["client_secret", "code_verifier", "refresh_token", "access_token", "password", "device_code"];
+    let query: Vec<(String, String)> =
+        uri.split_once('?').map(|(_, query)| parse(query.as_bytes()).into_owned().collect()).unwrap_or_default();
+    let secret = fixture.secret.as_deref().filter(|secret| secret.len() >= 8);
+    query.iter().all(|(name, value)| !names.contains(&name.as_str()) && Some(value.as_str()) != secret)
+        && secret.is_none_or(|secret| !uri.contains(secret))
+}
