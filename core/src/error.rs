@@ -79,7 +79,7 @@ pub enum Usage {
     ClientSecret,
     /// A scope token is empty or has characters outside RFC 6749 section 3.3 (a space separates two tokens).
     Scope,
-    /// A resource indicator cannot be used (RFC 8707 section 2).
+    /// A resource cannot be asked for (RFC 8707 section 2), or no token may be sent to it (RFC 6750 section 5.3).
     Resource(&'static str),
     /// A code verifier is not 43 to 128 characters of `A-Z a-z 0-9 - . _ ~` (RFC 7636 section 4.1).
     Verifier,
@@ -87,10 +87,20 @@ pub enum Usage {
     OwnedParameter(String),
     /// An extra parameter was given twice (RFC 6749 section 3.1).
     RepeatedParameter(String),
-    /// The login was begun with another server: its token endpoint or issuer is not this client's.
+    /// The login was begun with another server, or the tokens are another's: its token endpoint or issuer is not this
+    /// client's.
     OtherServer,
-    /// The login was begun with another client id.
+    /// The login was begun with another client id, or the tokens were given to one.
     OtherClient,
+    /// There is no refresh token to renew these tokens with.
+    NoRefreshToken,
+    /// A refresh asks for a scope token that was not granted (RFC 6749 section 6).
+    ScopeNotGranted,
+    /// Client credentials are for clients that have some: [`Authentication::none`](crate::Authentication::none) has not
+    /// (RFC 6749 section 4.4).
+    PublicClient,
+    /// The request for a resource already carries a credential, in its headers or its query (RFC 6750 section 2).
+    SecondCredential,
 }
 
 impl fmt::Display for Usage {
@@ -108,8 +118,12 @@ impl fmt::Display for Usage {
             Self::Verifier => f.write_str("code_verifier must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~"),
             Self::OwnedParameter(name) => write!(f, "parameter {name:?} is set by the library and cannot be given as an extra one"),
             Self::RepeatedParameter(name) => write!(f, "parameter {name:?} is given twice"),
-            Self::OtherServer => f.write_str("this login was begun with another server than this client's"),
-            Self::OtherClient => f.write_str("this login was begun with another client_id than this client's"),
+            Self::OtherServer => f.write_str("this login or these tokens belong to another server than this client's"),
+            Self::OtherClient => f.write_str("this login or these tokens belong to another client_id than this client's"),
+            Self::NoRefreshToken => f.write_str("these tokens have no refresh token"),
+            Self::ScopeNotGranted => f.write_str("a refresh cannot ask for scope that was not granted; log in again for more"),
+            Self::PublicClient => f.write_str("the client credentials grant needs a client with credentials"),
+            Self::SecondCredential => f.write_str("the request already carries a credential"),
         }
     }
 }
@@ -184,7 +198,8 @@ impl ServerError {
             | "unsupported_grant_type"
             | "unsupported_response_type"
             | "invalid_scope"
-            | "invalid_target" => Remedy::FixConfiguration,
+            | "invalid_target"
+            | "unsupported_token_type" => Remedy::FixConfiguration,
             _ => Remedy::Report,
         }
     }
@@ -238,6 +253,14 @@ impl ErrorCode {
     pub const INVALID_TARGET: Self = Self(Cow::Borrowed("invalid_target"));
     /// The person, or the server for them, said no (RFC 6749 section 4.1.2.1).
     pub const ACCESS_DENIED: Self = Self(Cow::Borrowed("access_denied"));
+    /// The server does not end tokens of this type (RFC 7009 section 2.2.1).
+    pub const UNSUPPORTED_TOKEN_TYPE: Self = Self(Cow::Borrowed("unsupported_token_type"));
+    /// The access token is expired, revoked or malformed (RFC 6750 section 3.1).
+    pub const INVALID_TOKEN: Self = Self(Cow::Borrowed("invalid_token"));
+    /// The request needs more scope than the access token has (RFC 6750 section 3.1).
+    pub const INSUFFICIENT_SCOPE: Self = Self(Cow::Borrowed("insufficient_scope"));
+    /// The person must log in again, or in another way (RFC 9470 section 3).
+    pub const INSUFFICIENT_USER_AUTHENTICATION: Self = Self(Cow::Borrowed("insufficient_user_authentication"));
     /// The server failed (RFC 6749 section 4.1.2.1).
     pub const SERVER_ERROR: Self = Self(Cow::Borrowed("server_error"));
     /// The server is overloaded or in maintenance (RFC 6749 section 4.1.2.1).
@@ -277,6 +300,9 @@ pub enum Violation {
     /// A redirect where none may be followed, because it would carry credentials elsewhere:
     /// `HTTP/1.1 307 Temporary Redirect`.
     Redirect(StatusCode),
+    /// The HTTP library followed a redirect, although it must not: build the client that is handed in without. What the
+    /// request carried may have gone to where the redirect pointed.
+    RedirectFollowed,
     /// A body longer than [`MAX_BODY`](crate::MAX_BODY).
     TooLong,
     /// A body that is not one JSON object in UTF-8: `<html>`, `[1]`, `{"a":1} x`.
@@ -302,6 +328,9 @@ impl fmt::Display for Violation {
             Self::Status(status) => write!(f, "the server answered HTTP {} without an error code", status.as_str()),
             Self::Redirect(status) => {
                 write!(f, "the server answered with a redirect (HTTP {}), which is never followed", status.as_str())
+            }
+            Self::RedirectFollowed => {
+                f.write_str("the HTTP client followed a redirect; build it so that it follows none")
             }
             Self::TooLong => write!(f, "the server's answer is longer than {} bytes", crate::MAX_BODY),
             Self::NotJson => f.write_str("the server's answer is not a JSON object"),

@@ -84,6 +84,16 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// The value of a boolean; `null` counts as absent.
+    pub(crate) fn flag(self) -> Result<Option<bool>, Violation> {
+        match self.raw {
+            None | Some("null") => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(self.invalid()),
+        }
+    }
+
     pub(crate) fn invalid(self) -> Violation {
         Violation::Invalid(self.name)
     }
@@ -313,7 +323,7 @@ fn unquote(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 /// A JSON number that is not negative, in whole seconds.
-fn seconds(text: &str) -> Option<u64> {
+pub(crate) fn seconds(text: &str) -> Option<u64> {
     if let Ok(whole) = text.parse() {
         // `u64` also reads "+1", which JSON does not.
         return (!text.starts_with('+')).then_some(whole);

@@ -8,6 +8,7 @@ use http::{HeaderValue, Uri};
 use crate::authentication::{Authentication, is_printable};
 use crate::error::{Error, Usage};
 use crate::server::Server;
+use crate::token::Tokens;
 use crate::uri;
 
 /// A server and a client at it, with everything prepared that is the same in each request.
@@ -24,6 +25,8 @@ pub(crate) struct Registration {
     pub(crate) credentials: Option<HeaderValue>,
     pub(crate) token_endpoint: Arc<str>,
     pub(crate) token_target: Uri,
+    pub(crate) revocation_target: Option<Uri>,
+    pub(crate) introspection_target: Option<Uri>,
     pub(crate) login_limit: Duration,
 }
 
@@ -51,8 +54,13 @@ impl Registration {
                 return Err(why("must not have a query with parameters that a login sets").into());
             }
         }
-        let why = |why| Usage::Endpoint("token_endpoint", why);
-        let token_target = vet(&server.token_endpoint).and_then(|url| uri::target(&url)).map_err(why)?;
+        let target = |name, endpoint: &str| {
+            vet(endpoint).and_then(|url| uri::target(&url)).map_err(|why| Usage::Endpoint(name, why))
+        };
+        let optional = |name, endpoint: &Option<String>| endpoint.as_deref().map(|text| target(name, text)).transpose();
+        let token_target = target("token_endpoint", &server.token_endpoint)?;
+        let revocation_target = optional("revocation_endpoint", &server.revocation_endpoint)?;
+        let introspection_target = optional("introspection_endpoint", &server.introspection_endpoint)?;
         if client_id.is_empty() || !is_printable(&client_id) {
             return Err(Usage::ClientId.into());
         }
@@ -69,8 +77,26 @@ impl Registration {
             server,
             authentication,
             token_target,
+            revocation_target,
+            introspection_target,
             login_limit,
         })
+    }
+
+    /// Tokens go only where they came from: to their issuer, or to their token endpoint where the server has no name, and
+    /// as the client they were given to. What another library saved may not say.
+    pub(crate) fn owns(&self, tokens: &Tokens) -> Result<(), Usage> {
+        let same_server = match (&tokens.issuer, &self.issuer) {
+            (Some(theirs), Some(own)) => theirs == own,
+            _ => tokens.token_endpoint.as_ref().is_none_or(|endpoint| *endpoint == self.token_endpoint),
+        };
+        if !same_server {
+            return Err(Usage::OtherServer);
+        }
+        if tokens.client_id.as_ref().is_some_and(|id| *id != self.client_id) {
+            return Err(Usage::OtherClient);
+        }
+        Ok(())
     }
 }
 

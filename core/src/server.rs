@@ -33,6 +33,12 @@ pub struct Server {
     pub authorization_endpoint: Option<String>,
     /// Where codes become tokens.
     pub token_endpoint: String,
+    /// Where tokens are given back (RFC 7009).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint: Option<String>,
+    /// Where a token's state is asked for (RFC 7662).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint: Option<String>,
     /// The server says who it is in each authorization response, so that one without `iss` is refused
     /// (RFC 9207 section 3).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -50,6 +56,8 @@ impl Server {
             issuer: None,
             authorization_endpoint: Some(authorization_endpoint.into()),
             token_endpoint: token_endpoint.into(),
+            revocation_endpoint: None,
+            introspection_endpoint: None,
             authorization_response_iss_parameter_supported: false,
             other: Map::new(),
         }
