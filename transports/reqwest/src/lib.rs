@@ -1,0 +1,286 @@
+//! Runs [`proofkey_core`]'s exchanges over [`reqwest`], asynchronously, on tokio.
+//!
+//! ```no_run
+//! # use proofkey_core::{Callback, Client, Pending, Tokens};
+//! use proofkey_reqwest::{Error, Transport};
+//!
+//! # fn show(_: &url::Url) {}
+//! # async fn returned() -> String { String::new() }
+//! async fn log_in(http: &Transport, client: &Client) -> Result<Tokens, Error> {
+//!     let (url, pending) = http.start(client.authorize().scope(["photos"]))?;
+//!     show(&url); // the person agrees there, and the browser comes back to the redirect URI
+//!     let grant = pending.accept(Callback::parse(&returned().await)?)?;
+//!     http.run(client.exchange(grant)).await
+//! }
+//! ```
+//!
+//! What it refuses, by itself and whatever client it is given:
+//!
+//! * to follow a redirect. A client of the caller's that follows them is detected where reqwest shows it, and a
+//!   request with a body is never repeated to another place; see [`Transport::with_client`];
+//! * a body longer than [`MAX_BODY`], counted after decompression: reading stops one byte later;
+//! * to wait longer than 30 seconds for a whole answer, unless told [otherwise](Transport::timeout);
+//! * to send a request again once a byte of it may have left;
+//! * to go on without entropy from the system.
+//!
+//! A 4xx or 5xx is an answer, and the exchange judges it.
+//!
+//! # TLS
+//!
+//! [`Transport::new`] verifies `https` with rustls against Mozilla's roots (the `webpki-roots` crate), which are the
+//! same on every machine. Its crypto provider is a feature: `ring` (on by default) or `aws-lc-rs`; with both, it is
+//! aws-lc-rs, because that one was asked for by name. The process's default provider is neither read nor set. Without
+//! either feature there is no `new`: the caller's client brings its own TLS.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use chacha20::ChaCha20Rng;
+use getrandom::SysRng;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use proofkey_core::rand_core::SeedableRng;
+use proofkey_core::{Authorization, Body, Exchange, MAX_BODY, Pending, Remedy, Step, UnixTime, Violation};
+pub use reqwest;
+use url::Url;
+
+/// Sends requests over reqwest. Cheap to clone; the clones share one pool of connections.
+#[derive(Clone)]
+pub struct Transport {
+    client: reqwest::Client,
+    timeout: Duration,
+}
+
+impl Transport {
+    /// A client of its own: rustls with Mozilla's roots, HTTP/1.1 and HTTP/2, no redirects, cookies, compression,
+    /// retries, or proxy from the environment (secrets for a server on this machine must not pass through one), ten
+    /// seconds to connect, and the user agent `proofkey/VERSION`.
+    ///
+    /// [`Error::Http`] if reqwest cannot build it.
+    #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+    pub fn new() -> Result<Self, Error> {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls())
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            // Other crates may compile these into reqwest.
+            .no_gzip()
+            .no_brotli()
+            .no_deflate()
+            .no_zstd()
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(USER_AGENT)
+            .build()?;
+        Ok(Self::with_client(client))
+    }
+
+    /// The caller's client, with its own roots, proxy, resolver and user agent.
+    ///
+    /// Build it with [`Policy::none`](reqwest::redirect::Policy::none). If it follows redirects all the same, a 307 or
+    /// 308 to a request with a body is not followed, because the body cannot be sent twice; after any other, a bare
+    /// `GET` without that body has gone elsewhere (and `Authorization`, if the host is the same) by the time reqwest
+    /// tells, and the answer is refused as [`Violation::Redirect`]. A redirect back to the very URL that was asked
+    /// cannot be seen.
+    ///
+    /// Under the feature `ring` alone reqwest has no crypto provider of its own, and building a client panics unless
+    /// it is given [TLS](reqwest::ClientBuilder::tls_backend_preconfigured) or the process has a default provider.
+    /// With `aws-lc-rs`, or reqwest's own feature `rustls`, it has.
+    pub fn with_client(client: reqwest::Client) -> Self {
+        Self { client, timeout: TIMEOUT }
+    }
+
+    /// How long a request may take, from its start to the last byte of its answer: 30 seconds unless set. An exchange
+    /// of several requests has it for each.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Begins a login with the system's clock and entropy: the URL for the browser, and what to keep until it is back.
+    ///
+    /// [`Error::Protocol`] as [`Authorization::redirect`] says, or [`Error::Entropy`].
+    pub fn start(&self, authorization: Authorization) -> Result<(Url, Pending), Error> {
+        Ok(authorization.redirect(now(), &mut entropy()?)?)
+    }
+
+    /// Runs an exchange to its end.
+    ///
+    /// The future borrows nothing of the transport, needs tokio, and may be dropped at any time; whether the server
+    /// has acted by then is not known.
+    pub fn run<X>(&self, mut exchange: X) -> impl Future<Output = Result<X::Output, Error>> + Send + use<X>
+    where
+        X: Exchange + Send,
+    {
+        let transport = self.clone();
+        async move {
+            let mut rng = entropy()?;
+            loop {
+                let request = exchange.next_request(now(), &mut rng)?;
+                let response = transport.send(request).await?;
+                let after = match exchange.handle_response(response)? {
+                    Step::Again { after } => after,
+                    Step::Done(output) => return Ok(output),
+                };
+                tokio::time::sleep(after).await;
+            }
+        }
+    }
+
+    /// One request, and its answer with at most one byte more than is believed.
+    async fn send(&self, request: Request<Body>) -> Result<Response<Vec<u8>>, Error> {
+        let request = sized(request);
+        // Wrapped, so that reqwest cannot clone it: neither its redirects nor its retries repeat such a body.
+        let request = request.map(|body| reqwest::Body::wrap(Full::<Bytes>::from(Vec::from(body))));
+        let mut request = reqwest::Request::try_from(request)?;
+        *request.timeout_mut() = Some(self.timeout);
+        let asked = request.url().clone();
+
+        let mut answer = self.client.execute(request).await?;
+        if *answer.url() != asked {
+            return Err(followed());
+        }
+        let mut body = Vec::new();
+        while body.len() <= MAX_BODY
+            && let Some(chunk) = answer.chunk().await?
+        {
+            let room = MAX_BODY + 1 - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        }
+        let mut response = Response::new(body);
+        *response.status_mut() = answer.status();
+        *response.version_mut() = answer.version();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(response)
+    }
+}
+
+/// Says nothing of the client, whose default headers may hold credentials.
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// Why an exchange came to no result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The exchange ended: the caller erred, or the server refused or broke the protocol. Also a redirect that the
+    /// caller's client followed: then its status is not known any more, and it is told as 302.
+    Protocol(proofkey_core::Error),
+    /// There is no whole answer: no connection, no trust in the certificate, a connection that broke, bytes that are
+    /// not HTTP. The URL has been taken out.
+    Http(reqwest::Error),
+    /// The request or its answer took longer than the transport's [time-out](Transport::timeout).
+    Timeout,
+    /// The system gave no entropy; nothing was sent.
+    Entropy(std::io::Error),
+}
+
+impl Error {
+    /// What to do about it. After [`Http`](Self::Http) and [`Timeout`](Self::Timeout) the same may work later; but
+    /// the server may have acted on the request, so a code or a refresh token that was in it may be spent.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Protocol(error) => error.remedy(),
+            Self::Http(_) | Self::Timeout => Remedy::TryLater(None),
+            Self::Entropy(_) => Remedy::Report,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(error) => error.fmt(f),
+            Self::Http(_) => f.write_str("the server gave no whole HTTP answer"),
+            Self::Timeout => f.write_str("the server gave no whole HTTP answer in time"),
+            Self::Entropy(_) => f.write_str("the system gave no entropy"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Protocol(error) => error.source(),
+            Self::Http(error) => Some(error),
+            Self::Timeout => None,
+            Self::Entropy(error) => Some(error),
+        }
+    }
+}
+
+impl From<proofkey_core::Error> for Error {
+    fn from(error: proofkey_core::Error) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+/// Sorts it into the arms, and takes the URL out: its query may hold secrets.
+impl From<reqwest::Error> for Error {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_redirect() {
+            // Its source may hold the URL of the redirect.
+            followed()
+        } else if error.is_timeout() && !error.is_connect() {
+            Self::Timeout
+        } else {
+            Self::Http(error.without_url())
+        }
+    }
+}
+
+/// The refusal of a redirect that has been followed; most such redirects are 302.
+fn followed() -> Error {
+    Error::Protocol(Violation::Redirect(StatusCode::FOUND).into())
+}
+
+/// Gives an empty body a `Content-Length` where the method gives a body a meaning (RFC 9110 section 8.6). Other
+/// bodies get theirs from hyper.
+fn sized(mut request: Request<Body>) -> Request<Body> {
+    let meant = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    if meant && request.body().as_ref().is_empty() {
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    request
+}
+
+fn now() -> UnixTime {
+    SystemTime::now().into()
+}
+
+/// A generator of its own for each run, seeded by the system.
+fn entropy() -> Result<ChaCha20Rng, Error> {
+    ChaCha20Rng::try_from_rng(&mut SysRng).map_err(|error| Error::Entropy(error.into()))
+}
+
+/// rustls as [`Transport::new`] wants it: TLS 1.2 and 1.3, Mozilla's roots, no early data.
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+fn tls() -> rustls::ClientConfig {
+    #[cfg(feature = "aws-lc-rs")]
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    #[cfg(not(feature = "aws-lc-rs"))]
+    let provider = rustls::crypto::ring::default_provider();
+
+    let mut config = rustls::ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .expect("both providers have suites for both versions")
+        .with_root_certificates(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<rustls::RootCertStore>())
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config
+}
+
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Token endpoints answer within a second or two; a person waits no longer than this.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+const USER_AGENT: &str = concat!("proofkey/", env!("CARGO_PKG_VERSION"));
