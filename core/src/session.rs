@@ -78,7 +78,7 @@ pub enum Completion {
     /// There are none; [`Session::next`] tells what is left.
     Failed,
     /// A login or a logout came first. Nobody will use these; revoke them if the server can.
-    Stale(Tokens),
+    Stale(Box<Tokens>),
 }
 
 impl Session {
@@ -137,10 +137,11 @@ impl Session {
     ///
     /// New tokens replace the old ones. A dead grant ([`Remedy::LogInAgain`]) ends the session. After anything else the old
     /// ones stay, and the next try waits as long as the server asked, or longer with each failure.
+    #[allow(clippy::needless_pass_by_value, reason = "a ticket is used once")]
     pub fn complete(&mut self, ticket: Ticket, outcome: Result<Tokens, Remedy>, now: UnixTime) -> Completion {
-        let Ticket(generation) = ticket;
+        let generation = ticket.0;
         match outcome {
-            Ok(tokens) if generation != self.generation => Completion::Stale(tokens),
+            Ok(tokens) if generation != self.generation => Completion::Stale(Box::new(tokens)),
             Ok(tokens) => {
                 let tokens = Arc::new(tokens);
                 self.replace(Some(tokens.clone()));
