@@ -359,7 +359,7 @@ pub enum CallbackError {
     Missing,
     /// Both `code` and `error`: `?code=a&error=b`.
     CodeAndError,
-    /// A parameter has characters that it cannot have: `?code=%00` (RFC 6749 appendix A).
+    /// A parameter, or the URL itself, has characters that it cannot have: `?code=%00` (RFC 6749 appendix A).
     Invalid(&'static str),
     /// What only a token endpoint may deliver, or another response type would: `?access_token=a`
     /// (RFC 9700 section 2.1.2).

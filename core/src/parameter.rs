@@ -1,4 +1,4 @@
-//! Extra parameters: whatever a provider understands beyond the protocol (RFC 6749 section 8.2).
+//! Parameters by name: the protocol's own, and whatever a provider understands beyond it (RFC 6749 section 8.2).
 
 use crate::error::Usage;
 use crate::form::Form;
@@ -34,6 +34,18 @@ impl Parameters {
 pub(crate) fn is_owned(name: &str) -> bool {
     OWNED.contains(&name)
 }
+
+/// Whether an authorization response could have this parameter.
+pub(crate) fn is_response(name: &str) -> bool {
+    RESPONSE.contains(&name) || FOREIGN.contains(&name)
+}
+
+/// The parameters of an authorization response (RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207).
+pub(crate) const RESPONSE: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
+
+/// Those of responses that are never asked for: tokens belong to the token endpoint (RFC 9700 section 2.1.2), and
+/// `response` to JARM.
+pub(crate) const FOREIGN: [&str; 4] = ["access_token", "id_token", "refresh_token", "response"];
 
 const OWNED: [&str; 23] = [
     // the authorization request

@@ -7,6 +7,7 @@ use http::{HeaderValue, Uri};
 
 use crate::authentication::{Authentication, is_printable};
 use crate::error::{Error, Usage};
+use crate::parameter::{is_owned, is_response};
 use crate::server::Server;
 use crate::token::Tokens;
 use crate::uri;
@@ -50,7 +51,7 @@ impl Registration {
             let why = |why| Usage::Endpoint("authorization_endpoint", why);
             let url = vet(endpoint).map_err(why)?;
             // RFC 6749 section 3.1: "Request and response parameters MUST NOT be included more than once."
-            if url.query_pairs().any(|(name, _)| crate::parameter::is_owned(&name)) {
+            if url.query_pairs().any(|(name, _)| is_owned(&name)) {
                 return Err(why("must not have a query with parameters that a login sets").into());
             }
         }
@@ -104,9 +105,12 @@ impl Registration {
 /// belongs to the application because it is a domain name of its own, reversed (section 7.1).
 pub(crate) fn vet_redirect_uri(text: &str) -> Result<(), Usage> {
     let url = uri::absolute(text).map_err(Usage::RedirectUri)?;
+    if url.query_pairs().any(|(name, _)| is_response(&name)) {
+        return Err(Usage::RedirectUri("must not have a query with parameters that a response sets"));
+    }
     match url.scheme() {
         "https" | "http" => uri::secure(text).map(drop).map_err(Usage::RedirectUri),
-        scheme if scheme.contains('.') => Ok(()),
+        scheme if scheme.contains('.') && text.contains(":/") => Ok(()),
         _ => Err(Usage::RedirectUri(
             "must be https, http on a loopback host, or of a reverse-domain scheme (com.example.app:/)",
         )),

@@ -65,10 +65,10 @@ pub(crate) fn authorize(tokens: &Tokens, target: &Uri, headers: &HeaderMap) -> R
     // RFC 6750 section 5.3: "Always use TLS (https)".
     uri::secure(&target.to_string()).map_err(Usage::Resource)?;
     // RFC 6750 section 2: "Clients MUST NOT use more than one method to transmit the token in each request."
-    let mut parameters = form::pairs(target.query().unwrap_or_default()).flatten();
+    let mut parameters = form::pairs(target.query().unwrap_or_default());
     if headers.contains_key(AUTHORIZATION)
         || headers.contains_key(DPOP)
-        || parameters.any(|(name, _)| name == "access_token")
+        || parameters.any(|(name, _)| name.is_some_and(|name| name == "access_token"))
     {
         return Err(Usage::SecondCredential.into());
     }
