@@ -86,7 +86,8 @@ impl Callback {
             (Some(_), None) => return Err(CallbackError::Invalid("code").into()),
             (None, Some(error)) => {
                 let code = ErrorCode::parse(&error).ok_or(CallbackError::Invalid("error"))?;
-                Outcome::Refused(ServerError::new(None, code, description.as_deref(), uri.as_deref(), None))
+                let error = ServerError::new(None, code, description.as_deref(), uri.as_deref(), None);
+                Outcome::Refused(error.without(state.as_deref().into_iter()))
             }
         };
         let location = place.map(|place| Location { place, others: others(query) });
@@ -160,11 +161,12 @@ fn split(input: &str) -> Result<(Option<Url>, &str), CallbackError> {
     let is_url = input.trim_ascii_start().split_once(":/").is_some_and(|(scheme, _)| {
         scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
     });
+    let input = input.split('#').next().unwrap_or_default();
     if !is_url && !input.starts_with(['/', '?']) {
         return Ok((None, input));
     }
     // A pasted URL brings its line end along.
-    let input = input.trim_ascii().split('#').next().unwrap_or_default();
+    let input = input.trim_ascii();
     let query = input.split_once('?').map_or("", |(_, query)| query);
     if !is_url {
         return Ok((None, query));

@@ -209,11 +209,8 @@ fn transient(head: &Parts, asked: UnixTime) -> ServerError {
 
 /// Some servers quote the credentials they refuse; an error must not carry those on.
 fn conceal(error: Error, registration: &Registration, sent: &[&str]) -> Error {
-    let Error::Server(mut error) = error else { return error };
+    let Error::Server(error) = error else { return error };
     let secret = registration.authentication.secret().map(Secret::expose);
     let header = registration.credentials.as_ref().and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
-    for secret in sent.iter().copied().chain(secret).chain(header) {
-        error.conceal(secret);
-    }
-    Error::Server(error)
+    Error::Server(error.without(sent.iter().copied().chain(secret).chain(header)))
 }

@@ -11,11 +11,13 @@
 //! so every one may be logged.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use http::StatusCode;
+use zeroize::Zeroize;
 
+use crate::form;
 use crate::secret::REDACTED;
 
 /// Why there is no result.
@@ -163,25 +165,35 @@ impl ServerError {
         uri: Option<&str>,
         retry_after: Option<Duration>,
     ) -> Self {
-        let is_web = |uri: &&str| {
-            uri.len() <= LONGEST_TEXT && crate::uri::web(uri.split('#').next().unwrap_or_default()).is_ok()
-        };
+        let is_web = |uri: &&str| crate::uri::web(uri.split('#').next().unwrap_or_default()).is_ok();
         Self {
             status,
             code,
-            description: description.map(|text| text.chars().take(LONGEST_TEXT).collect()),
+            description: description.map(str::to_owned),
             uri: uri.filter(is_web).map(str::to_owned),
             retry_after,
         }
     }
 
-    /// Takes a secret out of the server's words.
-    pub(crate) fn conceal(&mut self, secret: &str) {
-        for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
-            if !secret.is_empty() && text.contains(secret) {
-                *text = text.replace(secret, REDACTED);
+    /// Takes what was secret out of the server's words, plain or percent-encoded, and cuts them to length.
+    pub(crate) fn without<'a>(mut self, secrets: impl Iterator<Item = &'a str>) -> Self {
+        for secret in secrets.filter(|secret| !secret.is_empty()) {
+            let mut encoded = Vec::new();
+            form::encode(secret, &mut encoded);
+            for form in [secret, str::from_utf8(&encoded).unwrap_or(secret)] {
+                for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
+                    *text = text.replace(form, REDACTED);
+                }
+                // A code that contains a short secret does so by chance.
+                if form.len() >= SHORTEST_SECRET && self.code.as_str().contains(form) {
+                    self.code = ErrorCode(Cow::Owned(self.code.as_str().replace(form, REDACTED)));
+                }
             }
+            encoded.as_mut_slice().zeroize();
         }
+        self.uri = self.uri.filter(|uri| uri.len() <= LONGEST_TEXT);
+        self.description = self.description.map(|text| text.chars().take(LONGEST_TEXT).collect());
+        self
     }
 
     /// What to do about it.
@@ -212,10 +224,19 @@ impl fmt::Display for ServerError {
             write!(f, " (HTTP {})", status.as_str())?;
         }
         if let Some(description) = &self.description {
-            write!(f, ": {}", description.escape_debug())?;
+            f.write_str(": ")?;
+            description.chars().try_for_each(|character| {
+                if is_safe(character) { f.write_char(character) } else { write!(f, "{}", character.escape_unicode()) }
+            })?;
         }
         Ok(())
     }
+}
+
+/// Whether a character stands for itself on a terminal: it neither controls it nor turns the text round.
+fn is_safe(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 /// Whether a status says "not now" rather than "no".
@@ -335,7 +356,7 @@ impl fmt::Display for Violation {
             Self::TooLong => write!(f, "the server's answer is longer than {} bytes", crate::MAX_BODY),
             Self::NotJson => f.write_str("the server's answer is not a JSON object"),
             Self::Missing(name) => write!(f, "the server's answer has no {name}"),
-            Self::Invalid(name) => write!(f, "the server's answer has a {name} of the wrong type or value"),
+            Self::Invalid(name) => write!(f, "{name} in the server's answer has the wrong type or value"),
             Self::Duplicate(name) => write!(f, "the server's answer has {name} more than once"),
             Self::TokenType => f.write_str("the server's token_type is not Bearer"),
             Self::Issuer => f.write_str("the response comes from another issuer than the login was begun with"),
@@ -428,6 +449,9 @@ impl From<CallbackError> for Error {
 
 /// Of a server's description or URI, in characters. Nobody reads more, and a log should not have to hold it.
 const LONGEST_TEXT: usize = 1024;
+
+/// Nothing shorter can be told from a word, in bytes.
+const SHORTEST_SECRET: usize = 8;
 
 /// Registered codes have at most 40 characters.
 const LONGEST_CODE: usize = 100;

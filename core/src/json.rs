@@ -115,7 +115,7 @@ impl<'a> Member<'a> {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// Serialised as an object. A value that `serde_json::Value` cannot hold (nested deeper than 127, a number beyond
+/// Serialised as an object, numbers as far as 64 bits hold them. A value that `serde_json::Value` cannot hold (nested deeper than 127, a number beyond
 /// `f64`) is then written as a string of its JSON text.
 #[derive(Clone)]
 pub struct Extra(Option<Secret>);

@@ -1,10 +1,12 @@
 //! Parameters by name: the protocol's own, and whatever a provider understands beyond it (RFC 6749 section 8.2).
 
+use std::fmt;
+
 use crate::error::Usage;
 use crate::form::Form;
 
 /// Parameters the caller adds to a request. Mistakes are kept until [`write`](Self::write), so that calls can be chained.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -27,6 +29,13 @@ impl Parameters {
             form.pair(name, value);
         }
         Ok(())
+    }
+}
+
+/// Names only: a value may be anything.
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 

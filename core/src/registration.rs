@@ -47,6 +47,13 @@ impl Registration {
                 return Err(why("must not have a query").into());
             }
         }
+        if server.issuer.is_none() && server.authorization_response_iss_parameter_supported {
+            return Err(Usage::Endpoint("issuer", "is needed where the server promises iss in its responses").into());
+        }
+        if server.code_challenge_methods_supported.as_ref().is_some_and(|methods| !methods.iter().any(|m| m == "S256"))
+        {
+            return Err(Usage::Endpoint("code_challenge_methods_supported", "does not list S256").into());
+        }
         if let Some(endpoint) = &server.authorization_endpoint {
             let why = |why| Usage::Endpoint("authorization_endpoint", why);
             let url = vet(endpoint).map_err(why)?;

@@ -3,7 +3,8 @@
 //! ```text
 //!              next(now, rng)
 //!   any task ─────────────────►  Use(tokens)              here is a token that is fresh
-//!                                Refresh(ticket, exchange) yours to run; then complete(ticket, outcome, now)
+//!                                Refresh(ticket, exchange) yours to run; store what comes of it, then
+//!                                                          complete(ticket, outcome, now)
 //!                                Wait                      somebody is at it: ask again when they are done
 //!                                Later(delay)              it failed a moment ago: not before then
 //!                                LogIn                     nothing left to renew with
@@ -43,9 +44,9 @@ pub struct Session {
     refresh_at: Option<UnixTime>,
     refreshing: bool,
     refreshed_at: Option<UnixTime>,
-    /// Refreshes that failed in a row, and until when to leave it at that.
+    /// Refreshes that failed in a row; when the last one did, and until when to leave it at that.
     failures: u32,
-    not_before: Option<UnixTime>,
+    back_off: Option<(UnixTime, UnixTime)>,
 }
 
 /// What [`Session::next`] says to do.
@@ -54,7 +55,8 @@ pub struct Session {
 pub enum Next {
     /// These are fresh, as far as is known.
     Use(Arc<Tokens>),
-    /// Run this exchange, and hand its outcome to [`Session::complete`], whatever it is.
+    /// Run this exchange, and hand its outcome to [`Session::complete`], whatever it is. The tokens held may still be
+    /// [usable](Session::usable) meanwhile.
     Refresh(Ticket, Refresh),
     /// A refresh is under way: ask again once it is complete.
     Wait,
@@ -73,12 +75,13 @@ pub struct Ticket(u64);
 #[derive(Debug)]
 #[must_use]
 pub enum Completion {
-    /// These are now the tokens: store them before anybody uses them.
+    /// These are now the tokens.
     Renewed(Arc<Tokens>),
-    /// There are none; [`Session::next`] tells what is left.
-    Failed,
-    /// A login or a logout came first. Nobody will use these; revoke them if the server can.
-    Stale(Box<Tokens>),
+    /// There are none. The remedy is the one that was handed in; if it is to try later, then after this delay.
+    Failed(Remedy),
+    /// A login or a logout came first, and nobody will use these. After a logout, revoke them if the server can. After a
+    /// login leave them: some servers hold both for one grant, and would end it.
+    Stale(Option<Arc<Tokens>>),
 }
 
 impl Session {
@@ -94,7 +97,7 @@ impl Session {
             refreshing: false,
             refreshed_at: None,
             failures: 0,
-            not_before: None,
+            back_off: None,
         };
         session.install(tokens)?;
         Ok(session)
@@ -110,53 +113,73 @@ impl Session {
         self.tokens.as_ref()
     }
 
+    /// The tokens held, if nothing is known against them: neither expired nor refused. They may be due for renewal.
+    pub fn usable(&self, now: UnixTime) -> Option<&Arc<Tokens>> {
+        self.tokens.as_ref().filter(|tokens| !self.rejected && tokens.expires_at.is_none_or(|at| now < at))
+    }
+
     /// What to do for a fresh token now. `rng` spreads the refreshes of many sessions.
     ///
     /// Tokens are renewed before they expire, by a minute or a tenth of their lifetime, whichever is less, and up to half
     /// as much again by chance. Without a known expiry they are used until a resource refuses them.
     pub fn next(&mut self, now: UnixTime, rng: &mut dyn CryptoRng) -> Next {
         let Some(tokens) = self.tokens.clone() else { return Next::LogIn };
-        let usable = !self.rejected && tokens.expires_at.is_none_or(|at| now < at);
+        let usable = self.usable(now).is_some();
         // Tokens that come expired are used once: the next second is early enough to ask for better.
         let just_made = !self.rejected && self.refreshed_at == Some(now);
         if just_made || (usable && !self.is_due(&tokens, now, rng)) {
             return Next::Use(tokens);
         }
         let renewal = match self.client.refresh(&tokens) {
-            Ok(exchange) if !self.refreshing && self.not_before.is_none_or(|at| now >= at) => exchange,
-            _ if usable => return Next::Use(tokens),
-            Ok(_) if self.refreshing => return Next::Wait,
-            Ok(_) => return Next::Later(self.not_before.unwrap_or(now).saturating_since(now)),
+            Err(_) if usable => return Next::Use(tokens),
             Err(_) => return Next::LogIn,
+            Ok(exchange) => exchange,
         };
+        let delay = self.delay(now);
+        if usable && (self.refreshing || delay.is_some()) {
+            return Next::Use(tokens);
+        }
+        if self.refreshing {
+            return Next::Wait;
+        }
+        if let Some(delay) = delay {
+            return Next::Later(delay);
+        }
         self.refreshing = true;
         Next::Refresh(Ticket(self.generation), renewal)
     }
 
+    /// Whether the outcome of this refresh will be taken. Ask before storing the tokens that it brought: those of a
+    /// session that was logged out meanwhile are not to be kept.
+    pub fn is_current(&self, ticket: &Ticket) -> bool {
+        ticket.0 == self.generation
+    }
+
     /// What came of a refresh: new tokens, or what the failure's remedy is.
     ///
-    /// New tokens replace the old ones. A dead grant ([`Remedy::LogInAgain`]) ends the session. After anything else the old
-    /// ones stay, and the next try waits as long as the server asked, or longer with each failure.
+    /// New tokens replace the old ones, and are handed out from here on: store them first, so that nobody uses what a
+    /// crash would forget. A dead grant ([`Remedy::LogInAgain`]) ends the session. After anything else the old ones stay,
+    /// and the next try waits as long as the server asked, or longer with each failure.
     #[allow(clippy::needless_pass_by_value, reason = "a ticket is used once")]
-    pub fn complete(&mut self, ticket: Ticket, outcome: Result<Tokens, Remedy>, now: UnixTime) -> Completion {
-        let generation = ticket.0;
+    pub fn complete(&mut self, ticket: Ticket, outcome: Result<Arc<Tokens>, Remedy>, now: UnixTime) -> Completion {
+        if !self.is_current(&ticket) {
+            return Completion::Stale(outcome.ok());
+        }
         match outcome {
-            Ok(tokens) if generation != self.generation => Completion::Stale(Box::new(tokens)),
             Ok(tokens) => {
-                let tokens = Arc::new(tokens);
                 self.replace(Some(tokens.clone()));
                 self.refreshed_at = Some(now);
                 Completion::Renewed(tokens)
             }
-            Err(remedy) if generation == self.generation => {
-                match remedy {
-                    Remedy::LogInAgain => self.replace(None),
-                    Remedy::TryLater(delay) => self.fail(delay, now),
-                    _ => self.fail(None, now),
-                }
-                Completion::Failed
+            Err(Remedy::LogInAgain) => {
+                self.replace(None);
+                Completion::Failed(Remedy::LogInAgain)
             }
-            Err(_) => Completion::Failed,
+            Err(Remedy::TryLater(delay)) => Completion::Failed(Remedy::TryLater(Some(self.fail(delay, now)))),
+            Err(remedy) => {
+                self.fail(None, now);
+                Completion::Failed(remedy)
+            }
         }
     }
 
@@ -176,10 +199,21 @@ impl Session {
                 .is_some_and(|challenge| challenge.error == Some(ErrorCode::INVALID_TOKEN))
     }
 
-    /// Goes on with the tokens of a new login. A refresh under way for the old ones is dropped when it completes.
+    /// Goes on with the tokens of a new login. A refresh under way for the old ones is dropped when it completes; unless
+    /// these have the very refresh token that is being used, because they are the same ones, read again: then it goes on.
+    ///
+    /// Tokens that are not this client's change nothing ([`Usage::OtherServer`](crate::Usage),
+    /// [`Usage::OtherClient`](crate::Usage)).
     pub fn install(&mut self, tokens: Tokens) -> Result<(), Error> {
         self.client.owns(&tokens)?;
+        let spending = self.tokens.as_ref().filter(|_| self.refreshing).and_then(|own| own.refresh_token.as_ref());
+        let spent = spending.zip(tokens.refresh_token.as_ref()).is_some_and(|(own, new)| own.matches(new.expose()));
+        let generation = self.generation;
         self.replace(Some(Arc::new(tokens)));
+        if spent {
+            self.generation = generation;
+            self.refreshing = true;
+        }
         Ok(())
     }
 
@@ -198,7 +232,7 @@ impl Session {
         self.refreshing = false;
         self.refreshed_at = None;
         self.failures = 0;
-        self.not_before = None;
+        self.back_off = None;
     }
 
     fn is_due(&mut self, tokens: &Tokens, now: UnixTime, rng: &mut dyn CryptoRng) -> bool {
@@ -212,11 +246,19 @@ impl Session {
         now >= refresh_at
     }
 
-    fn fail(&mut self, delay: Option<Duration>, now: UnixTime) {
+    /// How long a failure still forbids another try. A clock that was set back ends it: it would be longer than meant.
+    fn delay(&self, now: UnixTime) -> Option<Duration> {
+        let (failed_at, until) = self.back_off?;
+        (failed_at <= now && now < until).then(|| until.saturating_since(now))
+    }
+
+    fn fail(&mut self, delay: Option<Duration>, now: UnixTime) -> Duration {
         let doubled = Duration::from_secs(1_u64.checked_shl(self.failures).unwrap_or(u64::MAX)).min(LONGEST_BACK_OFF);
+        let delay = delay.unwrap_or(doubled).max(Duration::from_secs(1));
         self.failures = self.failures.saturating_add(1).min(32);
         self.refreshing = false;
-        self.not_before = Some(now.saturating_add(delay.unwrap_or(doubled).max(Duration::from_secs(1))));
+        self.back_off = Some((now, now.saturating_add(delay)));
+        delay
     }
 }
 

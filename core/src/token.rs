@@ -29,7 +29,7 @@ use crate::time::UnixTime;
 /// What a grant gave: an access token and what belongs to it.
 ///
 /// Opaque in Rust, stable on disk: serde writes a `"v": 1` record. It also reads what others have saved: a token answer
-/// itself, or a record with `expires_at`, `expires` (seconds since 1970), or `expires_in` beside `issued_at` or
+/// itself, or a record with `expires_at`, `expires` (seconds since 1970, or milliseconds), or `expires_in` beside `issued_at` or
 /// `created_at`; numbers may be integers, floats or strings. An `expires_in` alone does not say since when, so the expiry
 /// is then unknown. Formats must be self-describing: JSON, CBOR, `MessagePack`, TOML.
 #[derive(Clone, Debug)]
@@ -228,13 +228,19 @@ impl<'de> Deserialize<'de> for Tokens {
             let lifetime = record.seconds("expires_in")?;
             let counted =
                 issued_at.zip(lifetime).map(|(at, lifetime)| at.saturating_add(Duration::from_secs(lifetime)));
-            tokens.expires_at = tokens.expires_at.or(record.time("expires")?).or(counted);
+            let told = tokens.expires_at.or(record.time("expires")?).map(from_milliseconds);
+            tokens.expires_at = told.or(counted);
             tokens.extra = Extra::from_values(record.rest());
         } else {
             tokens.extra = Extra::from_values(record.take::<Map<String, Value>, _>("extra")?.unwrap_or_default());
         }
         Ok(tokens)
     }
+}
+
+/// Some count milliseconds: what would be after the year 5000 in seconds is one of those.
+fn from_milliseconds(at: UnixTime) -> UnixTime {
+    if at.as_secs() > 100_000_000_000 { UnixTime::from_secs(at.as_secs() / 1000) } else { at }
 }
 
 /// A token that can still stand in a header; an empty one is none.
