@@ -1,7 +1,15 @@
 //! An OAuth 2.1 client whose protocol core does no I/O, and the transports that run it.
 //!
-//! Everything of [`proofkey_core`] is here under its own name. Each feature adds a module with one transport:
-//! `reqwest` and `hyper` (asynchronous, on tokio), `blocking` (ureq).
+//! Everything of [`proofkey_core`] is here under its own name: start reading there, with the whole login on its front
+//! page. Each feature adds a module with one `Transport` and one `Session`:
+//!
+//! | feature | module | runs on |
+//! |---|---|---|
+//! | `reqwest` | `proofkey::reqwest` | reqwest, asynchronously, on tokio |
+//! | `hyper` | `proofkey::hyper` | hyper, asynchronously, on tokio |
+//! | `blocking` | `proofkey::blocking` | ureq, on the calling thread |
+//!
+//! None is on by default. TLS is rustls with the `ring` provider; the feature `aws-lc-rs` chooses that one instead.
 
 #[cfg(feature = "hyper")]
 pub use proofkey_hyper as hyper;
@@ -11,3 +19,8 @@ pub use proofkey_reqwest as reqwest;
 pub use proofkey_ureq as blocking;
 
 pub use proofkey_core::*;
+
+/// The README's code compiles.
+#[cfg(all(doctest, feature = "reqwest", feature = "blocking"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

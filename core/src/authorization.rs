@@ -133,7 +133,7 @@ impl Authorization {
 
         let (verifier, state) = draw(rng);
         form.pair("state", state.expose());
-        form.pair("code_challenge", verifier.challenge().as_str());
+        form.pair("code_challenge", &verifier.challenge());
         // RFC 7636 section 4.3: "code_challenge_method OPTIONAL, defaults to "plain" if not present in the request."
         form.pair("code_challenge_method", "S256");
         let Ok(url) = Url::parse(&form.into_text()) else {

@@ -17,17 +17,26 @@ use crate::authentication::is_printable;
 use crate::code::CodeGrant;
 use crate::error::{CallbackError, Error, ErrorCode, ServerError, Violation};
 use crate::form;
+use crate::parameter::{FOREIGN, RESPONSE, is_response};
 use crate::pending::Pending;
 use crate::secret::Secret;
 
 /// The parameters that a browser brought to the redirect URI; not yet believed.
 #[derive(Debug)]
 pub struct Callback {
-    /// The URL without its query, where the whole URL was given.
-    location: Option<Url>,
+    location: Option<Location>,
     state: Secret,
     issuer: Option<String>,
     outcome: Outcome,
+}
+
+/// Where it came to, where the whole URL was given.
+#[derive(Debug)]
+struct Location {
+    /// Without the query.
+    place: Url,
+    /// The parameters that are not the server's: those of the redirect URI itself are among them.
+    others: Secret,
 }
 
 #[derive(Debug)]
@@ -46,18 +55,25 @@ impl Callback {
         if input.len() > MAX_CALLBACK {
             return Err(CallbackError::TooLong.into());
         }
-        let (location, query) = split(input)?;
-        let mut found: [Option<Cow<'_, str>>; KNOWN.len()] = Default::default();
-        for pair in form::pairs(query) {
-            let (name, value) = pair.ok_or(CallbackError::NotUtf8)?;
+        let (place, query) = split(input)?;
+        let mut found: [Option<Cow<'_, str>>; RESPONSE.len()] = Default::default();
+        for (name, value) in form::pairs(query) {
+            // What is no name that we know is not ours to read.
+            let Some(name) = name else { continue };
             if let Some(name) = FOREIGN.into_iter().find(|foreign| *foreign == name) {
                 return Err(CallbackError::Unexpected(name).into());
             }
-            let known = KNOWN.into_iter().zip(&mut found).find(|(known, _)| *known == name);
-            if let Some((name, slot)) = known
-                && slot.replace(value).is_some()
-            {
-                // RFC 6749 section 3.1: "Request and response parameters MUST NOT be included more than once."
+            let Some((name, slot)) = RESPONSE.into_iter().zip(&mut found).find(|(known, _)| *known == name) else {
+                continue;
+            };
+            let value = match value {
+                Some(value) => value,
+                // The words beside an error are no reason to lose it.
+                None if name.starts_with("error_") => Cow::default(),
+                None => return Err(CallbackError::NotUtf8.into()),
+            };
+            // RFC 6749 section 3.1: "Request and response parameters MUST NOT be included more than once."
+            if slot.replace(value).is_some() {
                 return Err(CallbackError::Repeated(name).into());
             }
         }
@@ -70,9 +86,11 @@ impl Callback {
             (Some(_), None) => return Err(CallbackError::Invalid("code").into()),
             (None, Some(error)) => {
                 let code = ErrorCode::parse(&error).ok_or(CallbackError::Invalid("error"))?;
-                Outcome::Refused(ServerError::new(None, code, description.as_deref(), uri.as_deref(), None))
+                let error = ServerError::new(None, code, description.as_deref(), uri.as_deref(), None);
+                Outcome::Refused(error.without(state.as_deref().into_iter()))
             }
         };
+        let location = place.map(|place| Location { place, others: others(query) });
         let state = state.unwrap_or_default().into_owned().into();
         Ok(Self { location, state, issuer: issuer.map(Cow::into_owned), outcome })
     }
@@ -117,37 +135,51 @@ impl Pending {
             return Err(CallbackError::State);
         }
         match &callback.location {
-            Some(location) if Url::parse(&self.redirect_uri).map(bare).as_ref() != Ok(location) => {
-                Err(CallbackError::RedirectUri)
-            }
+            Some(location) if !location.is(&self.redirect_uri) => Err(CallbackError::RedirectUri),
             _ => Ok(()),
         }
     }
 }
 
+impl Location {
+    /// RFC 6749 section 3.1.2: the redirect URI's own query "MUST be retained when adding additional query parameters".
+    fn is(&self, redirect_uri: &str) -> bool {
+        let own = redirect_uri.split_once('?').map_or("", |(_, query)| query);
+        Url::parse(redirect_uri).map(bare).as_ref() == Ok(&self.place)
+            && form::pairs(own).all(|pair| form::pairs(self.others.expose()).any(|other| other == pair))
+    }
+}
+
+/// The pairs, as they stand, whose names are not the server's.
+fn others(query: &str) -> Secret {
+    let is_other = |pair: &&str| form::pairs(pair).all(|(name, _)| !name.is_some_and(|name| is_response(&name)));
+    Secret::from(query.split('&').filter(is_other).collect::<Vec<_>>().join("&"))
+}
+
 /// Parts what was given into the place it came to, if that is told, and the parameters.
 fn split(input: &str) -> Result<(Option<Url>, &str), CallbackError> {
-    let is_url = input.split_once(":/").is_some_and(|(scheme, _)| {
+    let is_url = input.trim_ascii_start().split_once(":/").is_some_and(|(scheme, _)| {
         scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
     });
+    let input = input.split('#').next().unwrap_or_default();
     if !is_url && !input.starts_with(['/', '?']) {
         return Ok((None, input));
     }
-    let input = input.split('#').next().unwrap_or_default();
+    // A pasted URL brings its line end along.
+    let input = input.trim_ascii();
     let query = input.split_once('?').map_or("", |(_, query)| query);
     if !is_url {
         return Ok((None, query));
     }
     // What a URL parser would drop or turn round is not the URL that anybody was sent to.
     if !input.bytes().all(|byte| byte.is_ascii_graphic()) || input.contains('\\') {
-        return Err(CallbackError::RedirectUri);
+        return Err(CallbackError::Invalid("URL"));
     }
-    let location = Url::parse(input).map_err(|_| CallbackError::RedirectUri)?;
-    Ok((Some(bare(location)), query))
+    let place = Url::parse(input).map_err(|_| CallbackError::Invalid("URL"))?;
+    Ok((Some(bare(place)), query))
 }
 
-/// A URL without query and fragment: the part that is compared. The redirect URI may have a query of its own
-/// (RFC 6749 section 3.1.2), which the server has put its parameters behind.
+/// A URL without query and fragment.
 fn bare(mut url: Url) -> Url {
     url.set_query(None);
     url.set_fragment(None);
@@ -157,10 +189,3 @@ fn bare(mut url: Url) -> Url {
 /// The longest callback that is read, in bytes: 64 KiB. Servers and browsers cut URLs off far below; codes of a few
 /// kilobytes exist.
 pub const MAX_CALLBACK: usize = 64 * 1024;
-
-/// The parameters of an authorization response, in the order that `parse` takes them apart.
-const KNOWN: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
-
-/// Parameters of responses that were not asked for: tokens belong to the token endpoint (RFC 9700 section 2.1.2), and
-/// `response` to JARM.
-const FOREIGN: [&str; 4] = ["access_token", "id_token", "refresh_token", "response"];

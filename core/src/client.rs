@@ -3,12 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+
 use crate::authentication::Authentication;
 use crate::authorization::Authorization;
 use crate::code::{CodeExchange, CodeGrant};
-use crate::error::Error;
+use crate::credentials::Credentials;
+use crate::error::{Error, Usage};
+use crate::exchange::Body;
+use crate::introspection::Introspection;
+use crate::refresh::Refresh;
 use crate::registration::Registration;
+use crate::resource::ResourceCall;
+use crate::revocation::Revocation;
+use crate::secret::Secret;
 use crate::server::Server;
+use crate::token::Tokens;
 
 /// A client at a server. Cheap to clone and to share; it holds no login, so one serves any number of them.
 ///
@@ -46,6 +56,44 @@ impl Client {
     /// Turns the code of a login that came back into tokens.
     pub fn exchange(&self, grant: CodeGrant) -> CodeExchange {
         CodeExchange::new(self.0.clone(), grant)
+    }
+
+    /// Renews tokens by their refresh token.
+    ///
+    /// [`Usage::NoRefreshToken`](crate::Usage) if they have none, [`Usage::OtherServer`](crate::Usage) or
+    /// [`Usage::OtherClient`](crate::Usage) if they are not this client's.
+    pub fn refresh(&self, tokens: &Tokens) -> Result<Refresh, Error> {
+        Refresh::new(self.0.clone(), tokens)
+    }
+
+    /// Asks for tokens for the client itself, with nobody logging in.
+    pub fn credentials(&self) -> Credentials {
+        Credentials::new(self.0.clone())
+    }
+
+    /// Sends a request to a protected resource with the access token.
+    ///
+    /// What cannot be sent is refused when the request is made: tokens of another server or client, plain `http` to a
+    /// host that is not loopback, a second credential. To stream a body, see [`Tokens::authorize`].
+    pub fn call<B: Into<Body>>(&self, tokens: &Tokens, request: Request<B>) -> ResourceCall {
+        ResourceCall::new(&self.0, tokens, request)
+    }
+
+    /// Gives tokens back: the refresh token, then the access token.
+    ///
+    /// [`Usage::OtherServer`](crate::Usage) or [`Usage::OtherClient`](crate::Usage) if they are not this client's.
+    pub fn revoke(&self, tokens: &Tokens) -> Result<Revocation, Error> {
+        Revocation::new(self.0.clone(), tokens)
+    }
+
+    /// Asks the server what a token is worth: one of its own, or one that somebody presented.
+    pub fn introspect(&self, token: &Secret) -> Introspection {
+        Introspection::new(self.0.clone(), token.clone())
+    }
+
+    /// Whether these tokens are this client's, or could be.
+    pub(crate) fn owns(&self, tokens: &Tokens) -> Result<(), Usage> {
+        self.0.owns(tokens)
     }
 
     /// The server.

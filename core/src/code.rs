@@ -104,7 +104,7 @@ impl Exchange for CodeExchange {
         let granted = Granted {
             scope: (!login.scope.is_empty()).then(|| std::mem::take(&mut login.scope)),
             resources: std::mem::take(&mut login.resources),
-            refresh_token: None,
+            ..Granted::default()
         };
         let sent = [code.expose(), login.verifier.expose()];
         endpoint::tokens(&self.registration, response, asked, granted, &sent).map(Step::Done)

@@ -34,9 +34,12 @@ use crate::time::{UnixTime, retry_after};
 use crate::token::{TokenType, Tokens};
 
 /// What holds for tokens unless the answer says otherwise.
+#[derive(Default)]
 pub(crate) struct Granted {
     /// RFC 6749 section 5.1: scope is "OPTIONAL, if identical to the scope requested by the client".
     pub(crate) scope: Option<Scope>,
+    /// What the grant is good for, where these tokens were asked to have less of it.
+    pub(crate) grant_scope: Option<Scope>,
     pub(crate) resources: Vec<String>,
     pub(crate) refresh_token: Option<Secret>,
 }
@@ -47,7 +50,7 @@ pub(crate) fn token_request(registration: &Registration, form: Form) -> Request<
 }
 
 /// A form for one of the server's endpoints, with the client's authentication.
-fn post(registration: &Registration, target: Uri, mut form: Form) -> Request<Body> {
+pub(crate) fn post(registration: &Registration, target: Uri, mut form: Form) -> Request<Body> {
     registration.authentication.write(&registration.client_id, &mut form);
     let mut headers = HeaderMap::with_capacity(3);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
@@ -70,12 +73,19 @@ pub(crate) fn tokens(
     granted: Granted,
     sent: &[&str],
 ) -> Result<Tokens, Error> {
+    answer(registration, response, asked, sent, |head, body| read_tokens(registration, head, body, asked, granted))
+}
+
+/// The meaning of any endpoint's answer: `read` tells that of a 200, and everything else is a refusal.
+pub(crate) fn answer<T>(
+    registration: &Registration,
+    response: Response<Vec<u8>>,
+    asked: UnixTime,
+    sent: &[&str],
+    read: impl FnOnce(&Parts, &[u8]) -> Result<T, Error>,
+) -> Result<T, Error> {
     let (head, mut body) = response.into_parts();
-    let read = if head.status == StatusCode::OK {
-        read_tokens(registration, &head, &body, asked, granted)
-    } else {
-        Err(refusal(&head, &body, asked))
-    };
+    let read = if head.status == StatusCode::OK { read(&head, &body) } else { Err(refusal(&head, &body, asked)) };
     body.as_mut_slice().zeroize();
     read.map_err(|error| conceal(error, registration, sent))
 }
@@ -109,13 +119,15 @@ fn read_tokens(
     }
     let access_token = credential(access_token)?.ok_or(access_token.missing())?;
     let token_type = token_type.text()?.ok_or(token_type.missing())?;
+    let scope = read_scope(scope)?.or(granted.scope);
     Ok(Tokens {
         access_token,
         token_type: TokenType::parse(&token_type).ok_or(Violation::TokenType)?,
         issued_at: asked,
         expires_at: expires_in.seconds()?.map(|lifetime| asked.saturating_add(Duration::from_secs(lifetime))),
         refresh_token: credential(refresh_token)?.or(granted.refresh_token),
-        scope: read_scope(scope)?.or(granted.scope),
+        grant_scope: granted.grant_scope.filter(|grant| scope.as_ref() != Some(grant)),
+        scope,
         id_token: credential(id_token)?,
         issuer: registration.issuer.clone(),
         token_endpoint: Some(registration.token_endpoint.clone()),
@@ -134,7 +146,7 @@ fn credential(member: Member<'_>) -> Result<Option<Secret>, Violation> {
 }
 
 /// Scope as a string, or as an array of strings. An empty one is a grant of nothing, not of everything asked for.
-fn read_scope(member: Member<'_>) -> Result<Option<Scope>, Violation> {
+pub(crate) fn read_scope(member: Member<'_>) -> Result<Option<Scope>, Violation> {
     let text = match member.strings()? {
         Some(tokens) => tokens.join(" "),
         None => match member.string()? {
@@ -197,11 +209,8 @@ fn transient(head: &Parts, asked: UnixTime) -> ServerError {
 
 /// Some servers quote the credentials they refuse; an error must not carry those on.
 fn conceal(error: Error, registration: &Registration, sent: &[&str]) -> Error {
-    let Error::Server(mut error) = error else { return error };
+    let Error::Server(error) = error else { return error };
     let secret = registration.authentication.secret().map(Secret::expose);
     let header = registration.credentials.as_ref().and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
-    for secret in sent.iter().copied().chain(secret).chain(header) {
-        error.conceal(secret);
-    }
-    Error::Server(error)
+    Error::Server(error.without(sent.iter().copied().chain(secret).chain(header)))
 }

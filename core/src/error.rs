@@ -11,11 +11,13 @@
 //! so every one may be logged.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use http::StatusCode;
+use zeroize::Zeroize;
 
+use crate::form;
 use crate::secret::REDACTED;
 
 /// Why there is no result.
@@ -79,7 +81,7 @@ pub enum Usage {
     ClientSecret,
     /// A scope token is empty or has characters outside RFC 6749 section 3.3 (a space separates two tokens).
     Scope,
-    /// A resource indicator cannot be used (RFC 8707 section 2).
+    /// A resource cannot be asked for (RFC 8707 section 2), or no token may be sent to it (RFC 6750 section 5.3).
     Resource(&'static str),
     /// A code verifier is not 43 to 128 characters of `A-Z a-z 0-9 - . _ ~` (RFC 7636 section 4.1).
     Verifier,
@@ -87,10 +89,20 @@ pub enum Usage {
     OwnedParameter(String),
     /// An extra parameter was given twice (RFC 6749 section 3.1).
     RepeatedParameter(String),
-    /// The login was begun with another server: its token endpoint or issuer is not this client's.
+    /// The login was begun with another server, or the tokens are another's: its token endpoint or issuer is not this
+    /// client's.
     OtherServer,
-    /// The login was begun with another client id.
+    /// The login was begun with another client id, or the tokens were given to one.
     OtherClient,
+    /// There is no refresh token to renew these tokens with.
+    NoRefreshToken,
+    /// A refresh asks for a scope token that was not granted (RFC 6749 section 6).
+    ScopeNotGranted,
+    /// Client credentials are for clients that have some: [`Authentication::none`](crate::Authentication::none) has not
+    /// (RFC 6749 section 4.4).
+    PublicClient,
+    /// The request for a resource already carries a credential, in its headers or its query (RFC 6750 section 2).
+    SecondCredential,
 }
 
 impl fmt::Display for Usage {
@@ -108,8 +120,12 @@ impl fmt::Display for Usage {
             Self::Verifier => f.write_str("code_verifier must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~"),
             Self::OwnedParameter(name) => write!(f, "parameter {name:?} is set by the library and cannot be given as an extra one"),
             Self::RepeatedParameter(name) => write!(f, "parameter {name:?} is given twice"),
-            Self::OtherServer => f.write_str("this login was begun with another server than this client's"),
-            Self::OtherClient => f.write_str("this login was begun with another client_id than this client's"),
+            Self::OtherServer => f.write_str("this login or these tokens belong to another server than this client's"),
+            Self::OtherClient => f.write_str("this login or these tokens belong to another client_id than this client's"),
+            Self::NoRefreshToken => f.write_str("these tokens have no refresh token"),
+            Self::ScopeNotGranted => f.write_str("a refresh cannot ask for scope that was not granted; log in again for more"),
+            Self::PublicClient => f.write_str("the client credentials grant needs a client with credentials"),
+            Self::SecondCredential => f.write_str("the request already carries a credential"),
         }
     }
 }
@@ -149,25 +165,35 @@ impl ServerError {
         uri: Option<&str>,
         retry_after: Option<Duration>,
     ) -> Self {
-        let is_web = |uri: &&str| {
-            uri.len() <= LONGEST_TEXT && crate::uri::web(uri.split('#').next().unwrap_or_default()).is_ok()
-        };
+        let is_web = |uri: &&str| crate::uri::web(uri.split('#').next().unwrap_or_default()).is_ok();
         Self {
             status,
             code,
-            description: description.map(|text| text.chars().take(LONGEST_TEXT).collect()),
+            description: description.map(str::to_owned),
             uri: uri.filter(is_web).map(str::to_owned),
             retry_after,
         }
     }
 
-    /// Takes a secret out of the server's words.
-    pub(crate) fn conceal(&mut self, secret: &str) {
-        for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
-            if !secret.is_empty() && text.contains(secret) {
-                *text = text.replace(secret, REDACTED);
+    /// Takes what was secret out of the server's words, plain or percent-encoded, and cuts them to length.
+    pub(crate) fn without<'a>(mut self, secrets: impl Iterator<Item = &'a str>) -> Self {
+        for secret in secrets.filter(|secret| !secret.is_empty()) {
+            let mut encoded = Vec::new();
+            form::encode(secret, &mut encoded);
+            for form in [secret, str::from_utf8(&encoded).unwrap_or(secret)] {
+                for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
+                    *text = text.replace(form, REDACTED);
+                }
+                // A code that contains a short secret does so by chance.
+                if form.len() >= SHORTEST_SECRET && self.code.as_str().contains(form) {
+                    self.code = ErrorCode(Cow::Owned(self.code.as_str().replace(form, REDACTED)));
+                }
             }
+            encoded.as_mut_slice().zeroize();
         }
+        self.uri = self.uri.filter(|uri| uri.len() <= LONGEST_TEXT);
+        self.description = self.description.map(|text| text.chars().take(LONGEST_TEXT).collect());
+        self
     }
 
     /// What to do about it.
@@ -184,7 +210,8 @@ impl ServerError {
             | "unsupported_grant_type"
             | "unsupported_response_type"
             | "invalid_scope"
-            | "invalid_target" => Remedy::FixConfiguration,
+            | "invalid_target"
+            | "unsupported_token_type" => Remedy::FixConfiguration,
             _ => Remedy::Report,
         }
     }
@@ -197,10 +224,19 @@ impl fmt::Display for ServerError {
             write!(f, " (HTTP {})", status.as_str())?;
         }
         if let Some(description) = &self.description {
-            write!(f, ": {}", description.escape_debug())?;
+            f.write_str(": ")?;
+            description.chars().try_for_each(|character| {
+                if is_safe(character) { f.write_char(character) } else { write!(f, "{}", character.escape_unicode()) }
+            })?;
         }
         Ok(())
     }
+}
+
+/// Whether a character stands for itself on a terminal: it neither controls it nor turns the text round.
+fn is_safe(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 /// Whether a status says "not now" rather than "no".
@@ -238,6 +274,14 @@ impl ErrorCode {
     pub const INVALID_TARGET: Self = Self(Cow::Borrowed("invalid_target"));
     /// The person, or the server for them, said no (RFC 6749 section 4.1.2.1).
     pub const ACCESS_DENIED: Self = Self(Cow::Borrowed("access_denied"));
+    /// The server does not end tokens of this type (RFC 7009 section 2.2.1).
+    pub const UNSUPPORTED_TOKEN_TYPE: Self = Self(Cow::Borrowed("unsupported_token_type"));
+    /// The access token is expired, revoked or malformed (RFC 6750 section 3.1).
+    pub const INVALID_TOKEN: Self = Self(Cow::Borrowed("invalid_token"));
+    /// The request needs more scope than the access token has (RFC 6750 section 3.1).
+    pub const INSUFFICIENT_SCOPE: Self = Self(Cow::Borrowed("insufficient_scope"));
+    /// The person must log in again, or in another way (RFC 9470 section 3).
+    pub const INSUFFICIENT_USER_AUTHENTICATION: Self = Self(Cow::Borrowed("insufficient_user_authentication"));
     /// The server failed (RFC 6749 section 4.1.2.1).
     pub const SERVER_ERROR: Self = Self(Cow::Borrowed("server_error"));
     /// The server is overloaded or in maintenance (RFC 6749 section 4.1.2.1).
@@ -277,6 +321,9 @@ pub enum Violation {
     /// A redirect where none may be followed, because it would carry credentials elsewhere:
     /// `HTTP/1.1 307 Temporary Redirect`.
     Redirect(StatusCode),
+    /// The HTTP library followed a redirect, although it must not: build the client that is handed in without. What the
+    /// request carried may have gone to where the redirect pointed.
+    RedirectFollowed,
     /// A body longer than [`MAX_BODY`](crate::MAX_BODY).
     TooLong,
     /// A body that is not one JSON object in UTF-8: `<html>`, `[1]`, `{"a":1} x`.
@@ -303,10 +350,13 @@ impl fmt::Display for Violation {
             Self::Redirect(status) => {
                 write!(f, "the server answered with a redirect (HTTP {}), which is never followed", status.as_str())
             }
+            Self::RedirectFollowed => {
+                f.write_str("the HTTP client followed a redirect; build it so that it follows none")
+            }
             Self::TooLong => write!(f, "the server's answer is longer than {} bytes", crate::MAX_BODY),
             Self::NotJson => f.write_str("the server's answer is not a JSON object"),
             Self::Missing(name) => write!(f, "the server's answer has no {name}"),
-            Self::Invalid(name) => write!(f, "the server's answer has a {name} of the wrong type or value"),
+            Self::Invalid(name) => write!(f, "{name} in the server's answer has the wrong type or value"),
             Self::Duplicate(name) => write!(f, "the server's answer has {name} more than once"),
             Self::TokenType => f.write_str("the server's token_type is not Bearer"),
             Self::Issuer => f.write_str("the response comes from another issuer than the login was begun with"),
@@ -330,7 +380,7 @@ pub enum CallbackError {
     Missing,
     /// Both `code` and `error`: `?code=a&error=b`.
     CodeAndError,
-    /// A parameter has characters that it cannot have: `?code=%00` (RFC 6749 appendix A).
+    /// A parameter, or the URL itself, has characters that it cannot have: `?code=%00` (RFC 6749 appendix A).
     Invalid(&'static str),
     /// What only a token endpoint may deliver, or another response type would: `?access_token=a`
     /// (RFC 9700 section 2.1.2).
@@ -399,6 +449,9 @@ impl From<CallbackError> for Error {
 
 /// Of a server's description or URI, in characters. Nobody reads more, and a log should not have to hold it.
 const LONGEST_TEXT: usize = 1024;
+
+/// Nothing shorter can be told from a word, in bytes.
+const SHORTEST_SECRET: usize = 8;
 
 /// Registered codes have at most 40 characters.
 const LONGEST_CODE: usize = 100;

@@ -116,6 +116,24 @@ impl From<Vec<u8>> for Body {
     }
 }
 
+impl From<()> for Body {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes())
+    }
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+}
+
 /// Hands the bytes over without a copy; wiping them is the receiver's care from here.
 impl From<Body> for Vec<u8> {
     fn from(mut body: Body) -> Self {
@@ -164,6 +182,11 @@ impl Turn {
     /// The request was made.
     pub(crate) fn asked(&mut self, now: UnixTime) {
         *self = Self::Answer(now);
+    }
+
+    /// The answer was not the last: another request may be asked for.
+    pub(crate) fn again(&mut self) {
+        *self = Self::Ask;
     }
 
     /// An answer has come: when its request was made. The exchange is over unless it asks [`again`](Self::again).

@@ -84,6 +84,16 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// The value of a boolean; `null` counts as absent.
+    pub(crate) fn flag(self) -> Result<Option<bool>, Violation> {
+        match self.raw {
+            None | Some("null") => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(self.invalid()),
+        }
+    }
+
     pub(crate) fn invalid(self) -> Violation {
         Violation::Invalid(self.name)
     }
@@ -105,7 +115,7 @@ impl<'a> Member<'a> {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// Serialised as an object. A value that `serde_json::Value` cannot hold (nested deeper than 127, a number beyond
+/// Serialised as an object, numbers as far as 64 bits hold them. A value that `serde_json::Value` cannot hold (nested deeper than 127, a number beyond
 /// `f64`) is then written as a string of its JSON text.
 #[derive(Clone)]
 pub struct Extra(Option<Secret>);
@@ -313,7 +323,7 @@ fn unquote(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 /// A JSON number that is not negative, in whole seconds.
-fn seconds(text: &str) -> Option<u64> {
+pub(crate) fn seconds(text: &str) -> Option<u64> {
     if let Ok(whole) = text.parse() {
         // `u64` also reads "+1", which JSON does not.
         return (!text.starts_with('+')).then_some(whole);

@@ -102,20 +102,27 @@
 mod authentication;
 mod authorization;
 mod callback;
+mod challenge;
 mod client;
 mod code;
+mod credentials;
 mod endpoint;
 mod error;
 mod exchange;
 mod form;
+mod introspection;
 mod json;
 mod parameter;
 mod pending;
 mod pkce;
+mod refresh;
 mod registration;
+mod resource;
+mod revocation;
 mod scope;
 mod secret;
 mod server;
+mod session;
 mod time;
 mod token;
 mod uri;
@@ -128,14 +135,23 @@ pub use client::{Client, ClientBuilder};
 
 pub use authorization::Authorization;
 pub use pending::Pending;
-pub use pkce::{Challenge, Verifier};
+pub use pkce::Verifier;
 
 pub use callback::{Callback, MAX_CALLBACK};
 pub use code::{CodeExchange, CodeGrant};
 
+pub use credentials::Credentials;
+pub use refresh::Refresh;
+
 pub use json::Extra;
 pub use scope::Scope;
 pub use token::{TokenType, Tokens};
+
+pub use challenge::{BearerChallenge, Challenge};
+pub use introspection::{Introspection, TokenState};
+pub use resource::ResourceCall;
+pub use revocation::Revocation;
+pub use session::{Completion, Next, Session, Ticket};
 
 pub use exchange::{Body, Exchange, MAX_BODY, Step};
 

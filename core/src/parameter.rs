@@ -1,10 +1,12 @@
-//! Extra parameters: whatever a provider understands beyond the protocol (RFC 6749 section 8.2).
+//! Parameters by name: the protocol's own, and whatever a provider understands beyond it (RFC 6749 section 8.2).
+
+use std::fmt;
 
 use crate::error::Usage;
 use crate::form::Form;
 
 /// Parameters the caller adds to a request. Mistakes are kept until [`write`](Self::write), so that calls can be chained.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -30,10 +32,29 @@ impl Parameters {
     }
 }
 
+/// Names only: a value may be anything.
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
 /// Whether the library sets this parameter itself, in this request or another, or could be made to betray the login by it.
 pub(crate) fn is_owned(name: &str) -> bool {
     OWNED.contains(&name)
 }
+
+/// Whether an authorization response could have this parameter.
+pub(crate) fn is_response(name: &str) -> bool {
+    RESPONSE.contains(&name) || FOREIGN.contains(&name)
+}
+
+/// The parameters of an authorization response (RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207).
+pub(crate) const RESPONSE: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
+
+/// Those of responses that are never asked for: tokens belong to the token endpoint (RFC 9700 section 2.1.2), and
+/// `response` to JARM.
+pub(crate) const FOREIGN: [&str; 4] = ["access_token", "id_token", "refresh_token", "response"];
 
 const OWNED: [&str; 23] = [
     // the authorization request

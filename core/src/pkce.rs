@@ -25,7 +25,7 @@ use crate::secret::Secret;
 ///
 /// // RFC 7636 appendix B
 /// let verifier = Verifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")?;
-/// assert_eq!(verifier.challenge().as_str(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+/// assert_eq!(verifier.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
 /// # Ok::<(), proofkey_core::Error>(())
 /// ```
 #[derive(Debug)]
@@ -53,25 +53,14 @@ impl Verifier {
         self.0.expose()
     }
 
-    /// What to send as `code_challenge`.
-    pub fn challenge(&self) -> Challenge {
-        Challenge(URL_SAFE_NO_PAD.encode(Sha256::digest(self.expose())))
+    /// What to send as `code_challenge` of the method `S256` (RFC 7636 section 4.2): 43 characters of base64url, public.
+    pub fn challenge(&self) -> String {
+        URL_SAFE_NO_PAD.encode(Sha256::digest(self.expose()))
     }
 
     /// RFC 7636 section 4.1: "It is RECOMMENDED that the output of a suitable random number generator be used to create
     /// a 32-octet sequence. The octet sequence is then base64url-encoded".
     pub(crate) fn from_octets(octets: &[u8]) -> Self {
         Self(Secret::from(URL_SAFE_NO_PAD.encode(octets)))
-    }
-}
-
-/// A code challenge of the method `S256` (RFC 7636 section 4.2). It is public.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Challenge(String);
-
-impl Challenge {
-    /// 43 characters of base64url.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }

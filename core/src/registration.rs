@@ -7,7 +7,9 @@ use http::{HeaderValue, Uri};
 
 use crate::authentication::{Authentication, is_printable};
 use crate::error::{Error, Usage};
+use crate::parameter::{is_owned, is_response};
 use crate::server::Server;
+use crate::token::Tokens;
 use crate::uri;
 
 /// A server and a client at it, with everything prepared that is the same in each request.
@@ -24,6 +26,8 @@ pub(crate) struct Registration {
     pub(crate) credentials: Option<HeaderValue>,
     pub(crate) token_endpoint: Arc<str>,
     pub(crate) token_target: Uri,
+    pub(crate) revocation_target: Option<Uri>,
+    pub(crate) introspection_target: Option<Uri>,
     pub(crate) login_limit: Duration,
 }
 
@@ -43,16 +47,28 @@ impl Registration {
                 return Err(why("must not have a query").into());
             }
         }
+        if server.issuer.is_none() && server.authorization_response_iss_parameter_supported {
+            return Err(Usage::Endpoint("issuer", "is needed where the server promises iss in its responses").into());
+        }
+        if server.code_challenge_methods_supported.as_ref().is_some_and(|methods| !methods.iter().any(|m| m == "S256"))
+        {
+            return Err(Usage::Endpoint("code_challenge_methods_supported", "does not list S256").into());
+        }
         if let Some(endpoint) = &server.authorization_endpoint {
             let why = |why| Usage::Endpoint("authorization_endpoint", why);
             let url = vet(endpoint).map_err(why)?;
             // RFC 6749 section 3.1: "Request and response parameters MUST NOT be included more than once."
-            if url.query_pairs().any(|(name, _)| crate::parameter::is_owned(&name)) {
+            if url.query_pairs().any(|(name, _)| is_owned(&name)) {
                 return Err(why("must not have a query with parameters that a login sets").into());
             }
         }
-        let why = |why| Usage::Endpoint("token_endpoint", why);
-        let token_target = vet(&server.token_endpoint).and_then(|url| uri::target(&url)).map_err(why)?;
+        let target = |name, endpoint: &str| {
+            vet(endpoint).and_then(|url| uri::target(&url)).map_err(|why| Usage::Endpoint(name, why))
+        };
+        let optional = |name, endpoint: &Option<String>| endpoint.as_deref().map(|text| target(name, text)).transpose();
+        let token_target = target("token_endpoint", &server.token_endpoint)?;
+        let revocation_target = optional("revocation_endpoint", &server.revocation_endpoint)?;
+        let introspection_target = optional("introspection_endpoint", &server.introspection_endpoint)?;
         if client_id.is_empty() || !is_printable(&client_id) {
             return Err(Usage::ClientId.into());
         }
@@ -69,8 +85,26 @@ impl Registration {
             server,
             authentication,
             token_target,
+            revocation_target,
+            introspection_target,
             login_limit,
         })
+    }
+
+    /// Tokens go only where they came from: to their issuer, or to their token endpoint where the server has no name, and
+    /// as the client they were given to. What another library saved may not say.
+    pub(crate) fn owns(&self, tokens: &Tokens) -> Result<(), Usage> {
+        let same_server = match (&tokens.issuer, &self.issuer) {
+            (Some(theirs), Some(own)) => theirs == own,
+            _ => tokens.token_endpoint.as_ref().is_none_or(|endpoint| *endpoint == self.token_endpoint),
+        };
+        if !same_server {
+            return Err(Usage::OtherServer);
+        }
+        if tokens.client_id.as_ref().is_some_and(|id| *id != self.client_id) {
+            return Err(Usage::OtherClient);
+        }
+        Ok(())
     }
 }
 
@@ -78,9 +112,12 @@ impl Registration {
 /// belongs to the application because it is a domain name of its own, reversed (section 7.1).
 pub(crate) fn vet_redirect_uri(text: &str) -> Result<(), Usage> {
     let url = uri::absolute(text).map_err(Usage::RedirectUri)?;
+    if url.query_pairs().any(|(name, _)| is_response(&name)) {
+        return Err(Usage::RedirectUri("must not have a query with parameters that a response sets"));
+    }
     match url.scheme() {
         "https" | "http" => uri::secure(text).map(drop).map_err(Usage::RedirectUri),
-        scheme if scheme.contains('.') => Ok(()),
+        scheme if scheme.contains('.') && text.contains(":/") => Ok(()),
         _ => Err(Usage::RedirectUri(
             "must be https, http on a loopback host, or of a reverse-domain scheme (com.example.app:/)",
         )),

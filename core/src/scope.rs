@@ -38,7 +38,7 @@ impl Scope {
     /// Adds a token to ask for; `false` if it is not one.
     #[must_use]
     pub(crate) fn add(&mut self, token: &str) -> bool {
-        let fits = !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E));
+        let fits = !token.is_empty() && token.bytes().all(is_token);
         if fits && !self.contains(token) {
             if !self.0.is_empty() {
                 self.0.push(' ');
@@ -48,10 +48,14 @@ impl Scope {
         fits
     }
 
-    /// What a server says was granted; `None` if it has characters outside printable ASCII.
+    /// What a server says was granted; `None` if it has characters that no token could hold.
     pub(crate) fn granted(text: &str) -> Option<Self> {
-        text.bytes().all(|byte| matches!(byte, 0x20..=0x7E)).then(|| Self(text.to_owned()))
+        text.bytes().all(|byte| byte == b' ' || is_token(byte)).then(|| Self(text.to_owned()))
     }
+}
+
+fn is_token(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
 }
 
 impl fmt::Display for Scope {
@@ -82,6 +86,6 @@ mod tests {
         let scope = Scope::granted("a,b  c ").unwrap();
         assert_eq!(scope.iter().collect::<Vec<_>>(), ["a,b", "c"]);
         assert!(Scope::granted("").unwrap().is_empty());
-        assert!(Scope::granted("a\nb").is_none());
+        assert!(Scope::granted("a\nb").is_none() && Scope::granted("a\"b").is_none());
     }
 }

@@ -33,6 +33,16 @@ pub struct Server {
     pub authorization_endpoint: Option<String>,
     /// Where codes become tokens.
     pub token_endpoint: String,
+    /// Where tokens are given back (RFC 7009).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint: Option<String>,
+    /// Where a token's state is asked for (RFC 7662).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint: Option<String>,
+    /// How challenges may be made (RFC 7636). A list without `S256` is refused; where there is none, S256 is sent all the
+    /// same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_challenge_methods_supported: Option<Vec<String>>,
     /// The server says who it is in each authorization response, so that one without `iss` is refused
     /// (RFC 9207 section 3).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -50,6 +60,9 @@ impl Server {
             issuer: None,
             authorization_endpoint: Some(authorization_endpoint.into()),
             token_endpoint: token_endpoint.into(),
+            revocation_endpoint: None,
+            introspection_endpoint: None,
+            code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
             other: Map::new(),
         }

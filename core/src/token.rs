@@ -13,11 +13,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::authentication::is_printable;
+use crate::error::Error;
 use crate::json::{Extra, Record};
+use crate::resource;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -25,7 +29,7 @@ use crate::time::UnixTime;
 /// What a grant gave: an access token and what belongs to it.
 ///
 /// Opaque in Rust, stable on disk: serde writes a `"v": 1` record. It also reads what others have saved: a token answer
-/// itself, or a record with `expires_at`, `expires` (seconds since 1970), or `expires_in` beside `issued_at` or
+/// itself, or a record with `expires_at`, `expires` (seconds since 1970, or milliseconds), or `expires_in` beside `issued_at` or
 /// `created_at`; numbers may be integers, floats or strings. An `expires_in` alone does not say since when, so the expiry
 /// is then unknown. Formats must be self-describing: JSON, CBOR, `MessagePack`, TOML.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ pub struct Tokens {
     pub(crate) expires_at: Option<UnixTime>,
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) scope: Option<Scope>,
+    /// What the grant is good for, where that is more than this access token was made for.
+    pub(crate) grant_scope: Option<Scope>,
     pub(crate) id_token: Option<Secret>,
     pub(crate) issuer: Option<Arc<str>>,
     pub(crate) token_endpoint: Option<Arc<str>>,
@@ -85,6 +91,22 @@ impl Tokens {
     /// The client they were given to; `None` if another library saved them without.
     pub fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
+    }
+
+    /// Puts the access token on a request that is sent by other means than [`Client::call`](crate::Client::call): one
+    /// with a streaming body, say (RFC 6750 section 2.1). The header is marked sensitive.
+    ///
+    /// [`Usage::Resource`] if the request would leave this machine unencrypted, [`Usage::SecondCredential`] if it has a
+    /// credential already; the request is then as it was.
+    pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
+        resource::authorize(self, request.uri(), request.headers()).map(|value| {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        })
+    }
+
+    /// The value of the `Authorization` header, marked sensitive. Sent over `https` only, and never across a redirect.
+    pub fn authorization_header(&self) -> HeaderValue {
+        resource::header(self)
     }
 
     /// Every member of the answer that has no accessor of its own.
@@ -137,6 +159,8 @@ impl Serialize for Tokens {
             #[serde(skip_serializing_if = "Option::is_none")]
             scope: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
+            grant_scope: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
             id_token: Option<&'a Secret>,
             #[serde(skip_serializing_if = "Option::is_none")]
             issuer: Option<&'a str>,
@@ -157,6 +181,7 @@ impl Serialize for Tokens {
             expires_at: self.expires_at,
             refresh_token: self.refresh_token.as_ref(),
             scope: self.scope.as_ref().map(Scope::as_str),
+            grant_scope: self.grant_scope.as_ref().map(Scope::as_str),
             id_token: self.id_token.as_ref(),
             issuer: self.issuer.as_deref(),
             token_endpoint: self.token_endpoint.as_deref(),
@@ -190,7 +215,8 @@ impl<'de> Deserialize<'de> for Tokens {
             issued_at: issued_at.unwrap_or(UnixTime::from_secs(0)),
             expires_at: record.time("expires_at")?,
             refresh_token: credential(&mut record, "refresh_token")?,
-            scope: read_scope(&mut record)?,
+            scope: read_scope(&mut record, "scope")?,
+            grant_scope: read_scope(&mut record, "grant_scope")?,
             id_token: credential(&mut record, "id_token")?,
             issuer: record.take("issuer")?.map(text),
             token_endpoint: record.take("token_endpoint")?.map(text),
@@ -202,13 +228,19 @@ impl<'de> Deserialize<'de> for Tokens {
             let lifetime = record.seconds("expires_in")?;
             let counted =
                 issued_at.zip(lifetime).map(|(at, lifetime)| at.saturating_add(Duration::from_secs(lifetime)));
-            tokens.expires_at = tokens.expires_at.or(record.time("expires")?).or(counted);
+            let told = tokens.expires_at.or(record.time("expires")?).map(from_milliseconds);
+            tokens.expires_at = told.or(counted);
             tokens.extra = Extra::from_values(record.rest());
         } else {
             tokens.extra = Extra::from_values(record.take::<Map<String, Value>, _>("extra")?.unwrap_or_default());
         }
         Ok(tokens)
     }
+}
+
+/// Some count milliseconds: what would be after the year 5000 in seconds is one of those.
+fn from_milliseconds(at: UnixTime) -> UnixTime {
+    if at.as_secs() > 100_000_000_000 { UnixTime::from_secs(at.as_secs() / 1000) } else { at }
 }
 
 /// A token that can still stand in a header; an empty one is none.
@@ -220,13 +252,13 @@ fn credential<E: serde::de::Error>(record: &mut Record, name: &str) -> Result<Op
 }
 
 /// Scope as text or as a list.
-fn read_scope<E: serde::de::Error>(record: &mut Record) -> Result<Option<Scope>, E> {
-    let text = match record.take::<Value, E>("scope")? {
+fn read_scope<E: serde::de::Error>(record: &mut Record, name: &str) -> Result<Option<Scope>, E> {
+    let text = match record.take::<Value, E>(name)? {
         None => return Ok(None),
         Some(Value::String(text)) => Some(text),
         Some(list) => serde_json::from_value::<Vec<String>>(list).ok().map(|tokens| tokens.join(" ")),
     };
-    text.as_deref().and_then(Scope::granted).map(Some).ok_or_else(|| record.unfit("scope"))
+    text.as_deref().and_then(Scope::granted).map(Some).ok_or_else(|| record.unfit(name))
 }
 
 /// Of the stored form. A change of meaning makes a new one; this one stays readable.

@@ -23,10 +23,17 @@ pub(crate) fn web(text: &str) -> Result<Url, &'static str> {
     if !matches!(url.scheme(), "https" | "http") {
         return Err("must be an https URI");
     }
-    let after = text.split_once("://").ok_or("must have a host after \"https://\"")?.1;
-    let authority = after.split(['/', '?']).next().unwrap_or_default();
+    let after = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
+    let authority = after.and_then(|after| after.split(['/', '?']).next()).filter(|authority| !authority.is_empty());
+    let authority = authority.ok_or("must have a host after \"https://\"")?;
     if authority.contains('@') {
         return Err("must not have a user name or password");
+    }
+    // `2130706433`, `%61s.example`: a host that is not what it looks like.
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let host = authority.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(authority, |(host, _)| host);
+    if !url.host_str().is_some_and(|parsed| parsed.eq_ignore_ascii_case(host)) {
+        return Err("must write its host in the usual form");
     }
     Ok(url)
 }
@@ -72,6 +79,12 @@ mod tests {
             ("https:as.example", "must have a host after \"https://\""),
             ("https:/as.example", "must have a host after \"https://\""),
             ("https://", "must be an absolute URI"),
+            ("https:///u:p@as.example.com/t", "must have a host after \"https://\""),
+            ("https:as.example/?x=://y", "must have a host after \"https://\""),
+            ("https:u:p@as.example/?x=://y", "must have a host after \"https://\""),
+            ("https://2130706433/", "must write its host in the usual form"),
+            ("https://127.1/", "must write its host in the usual form"),
+            ("https://%61s.example/", "must write its host in the usual form"),
             ("https://as.exa\tmple", "must be ASCII without spaces and control characters"),
             (" https://as.example", "must be ASCII without spaces and control characters"),
             ("https://as。example", "must be ASCII without spaces and control characters"),
@@ -100,6 +113,8 @@ mod tests {
             "https://as.example:8443/a?b=c@d",
             "http://127.0.0.1:3000",
             "http://[::1]/",
+            "http://[::1]:3000",
+            "https://xn--bcher-kva.example",
             "http://localhost:1",
             "HTTPS://AS.example",
         ] {

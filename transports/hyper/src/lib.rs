@@ -32,7 +32,10 @@
 //! aws-lc-rs, because that one was asked for by name. The process's default provider is neither read nor set. Without
 //! either feature there is no `new`: the caller's client brings its own TLS.
 
+mod session;
+
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -47,6 +50,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use proofkey_core::rand_core::SeedableRng;
 use proofkey_core::{Authorization, Body, Exchange, MAX_BODY, Pending, Remedy, Step, UnixTime};
+pub use session::Session;
 use url::Url;
 
 /// Sends requests over hyper's client, by way of the connector `C`. Cheap to clone; the clones share one pool of
@@ -165,10 +169,24 @@ pub enum Error {
     /// There is no whole answer: no connection, no trust in the certificate, a connection that broke, bytes that are
     /// not HTTP. It holds hyper-util's error, or, from a body, hyper's.
     Http(Box<dyn std::error::Error + Send + Sync>),
-    /// The request or its answer took longer than the transport's [time-out](Transport::timeout).
+    /// The request or its answer took longer than the transport's [time-out](Transport::timeout); or waiting for a
+    /// [`Session`]'s refresh took twice as long.
     Timeout,
     /// The system gave no entropy; nothing was sent.
     Entropy(std::io::Error),
+    /// A [`Session`] could not renew its tokens, and cannot use those it has. Everybody who waited gets the same error,
+    /// and so does, with what is left of its delay, whoever asks before the next try is due.
+    Refresh {
+        /// What came of the refresh.
+        cause: Arc<Self>,
+        /// What to do about it.
+        remedy: Remedy,
+    },
+    /// A [`Session`] has nothing to renew: after a logout, or if its tokens have ended and there is no refresh token.
+    LogIn,
+    /// A [`Session`]'s refresh came to a sudden end, by a panic or with its runtime. It may work later; but the server
+    /// may have acted.
+    Interrupted,
 }
 
 impl Error {
@@ -181,8 +199,10 @@ impl Error {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Protocol(error) => error.remedy(),
-            Self::Http(_) | Self::Timeout => Remedy::TryLater(None),
+            Self::Http(_) | Self::Timeout | Self::Interrupted => Remedy::TryLater(None),
             Self::Entropy(_) => Remedy::Report,
+            Self::Refresh { remedy, .. } => *remedy,
+            Self::LogIn => Remedy::LogInAgain,
         }
     }
 }
@@ -194,6 +214,9 @@ impl fmt::Display for Error {
             Self::Http(_) => f.write_str("the server gave no whole HTTP answer"),
             Self::Timeout => f.write_str("the server gave no whole HTTP answer in time"),
             Self::Entropy(_) => f.write_str("the system gave no entropy"),
+            Self::Refresh { cause, .. } => write!(f, "the tokens could not be renewed: {cause}"),
+            Self::LogIn => f.write_str("nobody is logged in, or not any more"),
+            Self::Interrupted => f.write_str("the refresh came to a sudden end"),
         }
     }
 }
@@ -203,8 +226,9 @@ impl std::error::Error for Error {
         match self {
             Self::Protocol(error) => error.source(),
             Self::Http(error) => Some(&**error),
-            Self::Timeout => None,
+            Self::Timeout | Self::LogIn | Self::Interrupted => None,
             Self::Entropy(error) => Some(error),
+            Self::Refresh { cause, .. } => cause.source(),
         }
     }
 }

@@ -32,8 +32,11 @@
 //! aws-lc-rs, because that one was asked for by name. The process's default provider is neither read nor set. Without
 //! either feature there is no `new`: the caller's client brings its own TLS.
 
+mod session;
+
 use std::fmt;
 use std::io::Read;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chacha20::ChaCha20Rng;
@@ -41,6 +44,7 @@ use getrandom::SysRng;
 use http::{Method, Request, Response};
 use proofkey_core::rand_core::SeedableRng;
 use proofkey_core::{Authorization, Body, Exchange, MAX_BODY, Pending, Remedy, Step, UnixTime};
+pub use session::Session;
 pub use ureq;
 use url::Url;
 
@@ -154,10 +158,24 @@ pub enum Error {
     /// There is no whole answer: no connection, no trust in the certificate, a connection that broke, bytes that are
     /// not HTTP. The URL has been taken out.
     Http(ureq::Error),
-    /// The request or its answer took longer than the transport's [time-out](Transport::timeout).
+    /// The request or its answer took longer than the transport's [time-out](Transport::timeout); or waiting for a
+    /// [`Session`]'s refresh took twice as long.
     Timeout,
     /// The system gave no entropy; nothing was sent.
     Entropy(std::io::Error),
+    /// A [`Session`] could not renew its tokens, and cannot use those it has. Everybody who waited gets the same error,
+    /// and so does, with what is left of its delay, whoever asks before the next try is due.
+    Refresh {
+        /// What came of the refresh.
+        cause: Arc<Self>,
+        /// What to do about it.
+        remedy: Remedy,
+    },
+    /// A [`Session`] has nothing to renew: after a logout, or if its tokens have ended and there is no refresh token.
+    LogIn,
+    /// A [`Session`]'s refresh came to a sudden end, by a panic or with its runtime. It may work later; but the server
+    /// may have acted.
+    Interrupted,
 }
 
 impl Error {
@@ -166,8 +184,10 @@ impl Error {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Protocol(error) => error.remedy(),
-            Self::Http(_) | Self::Timeout => Remedy::TryLater(None),
+            Self::Http(_) | Self::Timeout | Self::Interrupted => Remedy::TryLater(None),
             Self::Entropy(_) => Remedy::Report,
+            Self::Refresh { remedy, .. } => *remedy,
+            Self::LogIn => Remedy::LogInAgain,
         }
     }
 }
@@ -179,6 +199,9 @@ impl fmt::Display for Error {
             Self::Http(_) => f.write_str("the server gave no whole HTTP answer"),
             Self::Timeout => f.write_str("the server gave no whole HTTP answer in time"),
             Self::Entropy(_) => f.write_str("the system gave no entropy"),
+            Self::Refresh { cause, .. } => write!(f, "the tokens could not be renewed: {cause}"),
+            Self::LogIn => f.write_str("nobody is logged in, or not any more"),
+            Self::Interrupted => f.write_str("the refresh came to a sudden end"),
         }
     }
 }
@@ -188,8 +211,9 @@ impl std::error::Error for Error {
         match self {
             Self::Protocol(error) => error.source(),
             Self::Http(error) => Some(error),
-            Self::Timeout => None,
+            Self::Timeout | Self::LogIn | Self::Interrupted => None,
             Self::Entropy(error) => Some(error),
+            Self::Refresh { cause, .. } => cause.source(),
         }
     }
 }

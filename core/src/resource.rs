@@ -1,0 +1,92 @@
+//! Using tokens: requests to a protected resource (RFC 6750 section 2.1).
+//!
+//! ```text
+//! GET /resource HTTP/1.1                       HTTP/1.1 401 Unauthorized
+//! Host: server.example.com                     WWW-Authenticate: Bearer realm="example",
+//! Authorization: Bearer mF_9.B5f-4.1JqM                          error="invalid_token"
+//! ```
+//!
+//! The token goes into the header and nowhere else, over `https` (or to loopback) and nowhere else. Whatever the resource
+//! answers is the output, redirects included: to follow one is to give the token to whom it names.
+
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, HeaderName};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Usage, Violation};
+use crate::exchange::{Body, Exchange, MAX_BODY, Step, Turn};
+use crate::form;
+use crate::registration::Registration;
+use crate::time::UnixTime;
+use crate::token::Tokens;
+use crate::uri;
+
+/// A request that carries an access token; made by [`Client::call`](crate::Client::call). Its output is the answer.
+#[derive(Debug)]
+#[must_use = "an exchange does nothing until it is run"]
+pub struct ResourceCall {
+    /// The request, or why there is none.
+    request: Option<Result<Request<Body>, Error>>,
+    turn: Turn,
+}
+
+impl ResourceCall {
+    pub(crate) fn new<B: Into<Body>>(registration: &Arc<Registration>, tokens: &Tokens, request: Request<B>) -> Self {
+        let mut request = request.map(Into::into);
+        let checked = registration.owns(tokens).map_err(Error::from).and_then(|()| tokens.authorize(&mut request));
+        Self { request: Some(checked.map(|()| request)), turn: Turn::default() }
+    }
+}
+
+impl Exchange for ResourceCall {
+    type Output = Response<Vec<u8>>;
+
+    fn next_request(&mut self, now: UnixTime, _: &mut dyn CryptoRng) -> Result<Request<Body>, Error> {
+        self.turn.ask()?;
+        let request = self.request.take().ok_or(Usage::OutOfTurn)??;
+        self.turn.asked(now);
+        Ok(request)
+    }
+
+    fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<Self::Output>, Error> {
+        self.turn.answered()?;
+        if response.body().len() > MAX_BODY {
+            return Err(Violation::TooLong.into());
+        }
+        Ok(Step::Done(response))
+    }
+}
+
+/// The header for a request to this place, if a token may go there.
+pub(crate) fn authorize(tokens: &Tokens, target: &Uri, headers: &HeaderMap) -> Result<HeaderValue, Error> {
+    // RFC 6750 section 5.3: "Always use TLS (https)".
+    uri::secure(&target.to_string()).map_err(Usage::Resource)?;
+    // RFC 6750 section 2: "Clients MUST NOT use more than one method to transmit the token in each request."
+    let mut parameters = form::pairs(target.query().unwrap_or_default());
+    if headers.contains_key(AUTHORIZATION)
+        || headers.contains_key(DPOP)
+        || parameters.any(|(name, _)| name.is_some_and(|name| name == "access_token"))
+    {
+        return Err(Usage::SecondCredential.into());
+    }
+    Ok(header(tokens))
+}
+
+/// The scheme is our own word for the type, never the server's.
+pub(crate) fn header(tokens: &Tokens) -> HeaderValue {
+    let scheme = tokens.token_type.as_str();
+    let token = tokens.access_token.expose();
+    let mut text = Zeroizing::new(String::with_capacity(scheme.len().saturating_add(token.len()).saturating_add(1)));
+    text.push_str(scheme);
+    text.push(' ');
+    text.push_str(token);
+    // A token of other characters was refused when it arrived, and again when it was read from a store.
+    let mut value = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
+    value.set_sensitive(true);
+    value
+}
+
+const DPOP: HeaderName = HeaderName::from_static("dpop");
