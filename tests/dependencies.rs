@@ -29,7 +29,6 @@ fn the_core_has_few_dependencies() {
 
 /// The command as the acceptance list of issue 2 has it: `.. | sort -u | wc -l`, starred lines counted too.
 #[test]
-#[ignore = "Cargo.lock: 70 lines for 56 packages; 43 lines with idna_adapter 1.1.0, the one without ICU4X"]
 fn the_tree_has_few_lines() {
     assert!(tree().len() <= 60, "{} lines", tree().len());
 }

@@ -383,7 +383,6 @@ fn secrets_that_a_server_quotes_are_taken_out() {
 
 /// DESIGN section 5: "No `Debug`, `Display`, error or log line ever holds a code, verifier, token, secret or a body."
 #[test]
-#[ignore = "core: conceal() knows the plain form only, leaves `error` alone, and comes after the cut to 1024 characters"]
 fn secrets_that_a_server_quotes_otherwise_are_taken_out() {
     let mut leaks = Vec::new();
     for secret in [CODE, VERIFIER, CLIENT_SECRET] {
@@ -410,7 +409,6 @@ fn secrets_that_a_server_quotes_otherwise_are_taken_out() {
 
 /// The browser brings the server's words too, and with them whatever the server, or an attacker, knows of the login.
 #[test]
-#[ignore = "core: accept() does not take the state out of the server's words"]
 fn a_state_that_a_server_quotes_is_taken_out() {
     let (pending, _) = returning(&client());
     let callback = Callback::parse(&format!("error=x&error_description=Bad+state+{STATE}&state={STATE}")).unwrap();

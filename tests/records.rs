@@ -365,7 +365,7 @@ fn damaged_records_never_panic() {
 /// A server's metadata is data too: stored, read again, and vetted then as when it was written by hand.
 #[test]
 fn a_server_is_read_as_it_was_written() {
-    let json = r#"{"issuer":"https://as.example.com","authorization_endpoint":"https://as.example.com/authorize","token_endpoint":"https://as.example.com/token","authorization_response_iss_parameter_supported":true,"code_challenge_methods_supported":["S256"],"jwks_uri":"https://as.example.com/jwks"}"#;
+    let json = r#"{"issuer":"https://as.example.com","authorization_endpoint":"https://as.example.com/authorize","token_endpoint":"https://as.example.com/token","code_challenge_methods_supported":["S256"],"authorization_response_iss_parameter_supported":true,"jwks_uri":"https://as.example.com/jwks"}"#;
     let server: Server = serde_json::from_str(json).unwrap();
     assert_eq!(written(&server), json);
     assert!(serde_json::from_str::<Server>(r#"{"issuer":"https://as.example.com"}"#).is_err());

@@ -721,7 +721,6 @@ fn logins_that_took_too_long() {
 
 /// A URL parser finds a host in each of these, and in some a password.
 #[test]
-#[ignore = "core: uri::web looks for the authority behind the first ://, wherever that is, and takes an empty one"]
 fn endpoints_that_hide_their_host_are_refused() {
     for endpoint in [
         "https:///as.example.com/token",
@@ -740,7 +739,6 @@ fn endpoints_that_hide_their_host_are_refused() {
 
 /// DESIGN section 6, refused always: "a metadata document that lists PKCE methods without S256".
 #[test]
-#[ignore = "core: build() does not look at code_challenge_methods_supported"]
 fn servers_without_s256_are_refused() {
     for methods in ["[]", r#"["plain"]"#, r#"["s256"]"#, r#""S256""#] {
         let server = metadata(&format!(r#","code_challenge_methods_supported":{methods}"#));

@@ -132,7 +132,6 @@ const FLAG: &str = r#""authorization_response_iss_parameter_supported""#;
 /// Section 4: "the client MUST ensure that the accepted iss values are unique for each authorization server", so a server
 /// that promises `iss` needs an issuer that it can be compared with.
 #[test]
-#[ignore = "core: build() takes a server that promises iss without an issuer, and then any iss passes"]
 fn s4_a_promise_without_an_issuer_cannot_be_checked() {
     let mut server = support::server();
     server.authorization_response_iss_parameter_supported = true;

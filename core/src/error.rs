@@ -15,7 +15,6 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use http::StatusCode;
-use zeroize::Zeroize;
 
 use crate::form;
 use crate::secret::REDACTED;
@@ -178,18 +177,16 @@ impl ServerError {
     /// Takes what was secret out of the server's words, plain or percent-encoded, and cuts them to length.
     pub(crate) fn without<'a>(mut self, secrets: impl Iterator<Item = &'a str>) -> Self {
         for secret in secrets.filter(|secret| !secret.is_empty()) {
-            let mut encoded = Vec::new();
-            form::encode(secret, &mut encoded);
-            for form in [secret, str::from_utf8(&encoded).unwrap_or(secret)] {
-                for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
-                    *text = text.replace(form, REDACTED);
-                }
-                // A code that contains a short secret does so by chance.
-                if form.len() >= SHORTEST_SECRET && self.code.as_str().contains(form) {
-                    self.code = ErrorCode(Cow::Owned(self.code.as_str().replace(form, REDACTED)));
+            for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
+                *text = text.replace(secret, REDACTED);
+                if form::decode(text).is_some_and(|decoded| decoded.contains(secret)) {
+                    REDACTED.clone_into(text);
                 }
             }
-            encoded.as_mut_slice().zeroize();
+            // A code that contains a short secret does so by chance.
+            if secret.len() >= SHORTEST_SECRET && self.code.as_str().contains(secret) {
+                self.code = ErrorCode(Cow::Borrowed(REDACTED));
+            }
         }
         self.uri = self.uri.filter(|uri| uri.len() <= LONGEST_TEXT);
         self.description = self.description.map(|text| text.chars().take(LONGEST_TEXT).collect());

@@ -99,7 +99,7 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (Option<Cow<'_, str>>, O
 }
 
 /// Decodes once; `None` if the bytes are not UTF-8.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
         return Some(Cow::Borrowed(text));
     }

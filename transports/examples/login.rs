@@ -178,7 +178,9 @@ fn client(arguments: &Arguments, embedded: Option<&TestServer>) -> Result<Client
             server.revocation_endpoint = Some(embedded.revocation_endpoint());
             (server, RegisteredClient::PUBLIC.id)
         }
-        _ => return Err(Failure::other("a real provider needs --authorization-endpoint, --token-endpoint, --client-id")),
+        _ => {
+            return Err(Failure::other("a real provider needs --authorization-endpoint, --token-endpoint, --client-id"));
+        }
     };
     if let Some(endpoint) = &arguments.revocation_endpoint {
         server.revocation_endpoint = Some(endpoint.clone());

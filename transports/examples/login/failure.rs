@@ -18,7 +18,11 @@ impl Failure {
     }
 
     pub fn timed_out(what: impl Display) -> Self {
-        Self { what: what.to_string(), advice: "Run it again, and finish in the browser; --timeout gives more time.", status: 4 }
+        Self {
+            what: what.to_string(),
+            advice: "Run it again, and finish in the browser; --timeout gives more time.",
+            status: 4,
+        }
     }
 
     pub fn not_our_login(what: impl Display) -> Self {

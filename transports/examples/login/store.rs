@@ -35,7 +35,10 @@ pub fn save(file: &Path, tokens: &Tokens) -> Result<(), Failure> {
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(|error| fail(error.to_string()))?;
-    beside.write_all(text.as_bytes()).and_then(|()| beside.as_file().sync_all()).map_err(|error| fail(error.to_string()))?;
+    beside
+        .write_all(text.as_bytes())
+        .and_then(|()| beside.as_file().sync_all())
+        .map_err(|error| fail(error.to_string()))?;
     beside.persist(file).map_err(|error| fail(error.to_string()))?;
     // The rename lasts once the folder is on the disk too; where folders cannot be opened, it lasts by itself.
     let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
