@@ -288,7 +288,7 @@ impl Task {
         let tokens = self.outcome.as_ref().ok()?.clone();
         let state = self.shared.lock();
         let hook = state.hook.clone()?;
-        state.machine.is_current(self.ticket.as_ref()?).then(|| async move { hook(tokens).await })
+        state.machine.is_current(self.ticket.as_ref()?).then_some(async move { hook(tokens).await })
     }
 
     /// Hands the outcome in, once. What comes after a logout is to be revoked.

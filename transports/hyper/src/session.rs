@@ -1,0 +1,346 @@
+//! Staying logged in: [`proofkey_core::Session`] with tasks that wait.
+//!
+//! The machine says whose turn it is; here is the waiting, and the task that refreshes. It belongs to no caller, so that
+//! one who gives up takes nothing from the others, nor the refresh token from the server's answer.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chacha20::ChaCha20Rng;
+use http::{Request, Response};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use proofkey_core::{Body, Client, Completion, Next, Refresh, Remedy, Revocation, Session as Machine, Ticket, Tokens};
+use tokio::sync::Notify;
+
+use crate::{Error, Transport, entropy, now};
+
+/// A login that stays fresh: it holds a client and its tokens, and renews them when they are due.
+///
+/// However many tasks ask, one refresh is under way at a time, and all of them get what comes of it. It runs in a task
+/// of its own: a caller that is dropped neither cancels nor loses it. While the old access token lasts, callers get it and
+/// wait for nothing. Cheap to clone; the clones are one session.
+///
+/// ```no_run
+/// # use proofkey_core::{Client, Remedy, Tokens};
+/// # use proofkey_hyper::{Error, Session, Transport};
+/// # async fn store(_: &Tokens) {}
+/// # async fn show(http: Transport, client: Client, tokens: Tokens) -> Result<(), Error> {
+/// let session = Session::new(http, client, tokens)?.on_refresh(|tokens| async move { store(&tokens).await });
+///
+/// let photos = http::Request::get("https://api.example.com/photos").body("").expect("a request");
+/// match session.call(photos).await {
+///     Ok(answer) => println!("{}", answer.status()),
+///     Err(error) if error.remedy() == Remedy::LogInAgain => println!("please log in"),
+///     Err(error) => println!("{error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It serves one process: machines that share a refresh token would spend it twice, so give each a login of its own.
+pub struct Session<C = HttpsConnector<HttpConnector>>(Arc<Shared<C>>);
+
+struct Shared<C> {
+    transport: Transport<C>,
+    state: Mutex<State>,
+    /// Told after every change that lets a waiting caller go on.
+    changed: Notify,
+}
+
+struct State {
+    machine: Machine,
+    rng: ChaCha20Rng,
+    hook: Option<Arc<Hook>>,
+    /// Refreshes begun.
+    begun: u64,
+    /// Which refresh was the last to end, and how: for those who waited for it.
+    outcome: Option<(u64, Result<Arc<Tokens>, Failure>)>,
+    /// Tasks that have not ended.
+    tasks: usize,
+}
+
+type Hook = dyn Fn(Arc<Tokens>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
+
+#[derive(Clone)]
+struct Failure {
+    cause: Arc<Error>,
+    remedy: Remedy,
+}
+
+impl<C> Session<C>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    /// A session over these tokens, of a login or from a store.
+    ///
+    /// [`Error::Protocol`] if they are not this client's, or [`Error::Entropy`].
+    pub fn new(transport: Transport<C>, client: Client, tokens: Tokens) -> Result<Self, Error> {
+        let machine = Machine::new(client, tokens)?;
+        let state = State { machine, rng: entropy()?, hook: None, begun: 0, outcome: None, tasks: 0 };
+        Ok(Self(Arc::new(Shared { transport, state: Mutex::new(state), changed: Notify::new() })))
+    }
+
+    /// Calls `hook` with new tokens before any caller gets them, to store them: the refresh token before them is spent.
+    /// It is the session's, for all clones, and replaces an earlier one.
+    ///
+    /// Everybody waits for it, so it should be quick, and must not ask the session for tokens. If it panics, the tokens
+    /// are used all the same. A logout or a login while it runs cannot call it back: what it stores is then out of date.
+    #[must_use]
+    pub fn on_refresh<F>(self, hook: impl Fn(Arc<Tokens>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.0.lock().hook = Some(Arc::new(move |tokens| Box::pin(hook(tokens))));
+        self
+    }
+
+    /// Tokens that are fresh, as far as is known.
+    ///
+    /// [`Error::Refresh`] if they could not be renewed, [`Error::LogIn`] if there is nothing to renew, and
+    /// [`Error::Timeout`] after twice the transport's time-out: for the refresh, and the hook.
+    ///
+    /// The future needs tokio and may be dropped at any time. A refresh that it began goes on, and must not be cut off by
+    /// the end of the runtime: see [`settled`](Self::settled).
+    pub fn tokens(&self) -> impl Future<Output = Result<Arc<Tokens>, Error>> + Send + use<C> {
+        let shared = self.0.clone();
+        async move { shared.tokens().await }
+    }
+
+    /// Sends a request to a protected resource, and gives its answer, whatever it is. Redirects are not followed.
+    ///
+    /// If the resource says that the access token is no good (`401` with `invalid_token`), the tokens are renewed and the
+    /// request is sent again, once. To stream a body, use [`tokens`](Self::tokens) with [`Tokens::authorize`], and
+    /// [`reject`](Self::reject).
+    ///
+    /// Errors as [`tokens`](Self::tokens) and [`Client::call`] have them.
+    pub fn call<B: Into<Body>>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<Vec<u8>>, Error>> + Send + use<B, C> {
+        let shared = self.0.clone();
+        let (head, body) = request.map(Into::into).into_parts();
+        async move {
+            let again = Request::from_parts(head.clone(), Body::from(body.as_ref().to_vec()));
+            let tokens = shared.tokens().await?;
+            let answer = shared.send(&tokens, Request::from_parts(head, body)).await?;
+            if !Machine::is_rejection(&answer) {
+                return Ok(answer);
+            }
+            shared.lock().machine.reject(&tokens);
+            let tokens = shared.tokens().await?;
+            shared.send(&tokens, again).await
+        }
+    }
+
+    /// A resource has refused these tokens with `invalid_token`: they are renewed for the next caller, unless they have
+    /// been already.
+    pub fn reject(&self, tokens: &Tokens) {
+        self.0.lock().machine.reject(tokens);
+    }
+
+    /// Goes on with the tokens of a new login. What a refresh under way brings for the old ones is dropped.
+    ///
+    /// [`Error::Protocol`] if they are not this client's; nothing has changed then.
+    pub fn install(&self, tokens: Tokens) -> Result<(), Error> {
+        let mut state = self.0.lock();
+        state.machine.install(tokens)?;
+        state.outcome = None;
+        drop(state);
+        self.0.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Forgets the tokens, and gives them back to be [revoked](Client::revoke). From here on nobody gets any until
+    /// [`install`](Self::install): what a refresh under way brings is revoked, if the server can, and dropped.
+    pub fn clear(&self) -> Option<Arc<Tokens>> {
+        let mut state = self.0.lock();
+        let tokens = state.machine.clear();
+        state.outcome = None;
+        drop(state);
+        self.0.changed.notify_waiters();
+        tokens
+    }
+
+    /// Waits until no refresh is under way, nor its hook; at most as long as [`tokens`](Self::tokens) does.
+    ///
+    /// For the end of a program: a refresh that is cut off after the server has acted costs the login.
+    pub fn settled(&self) -> impl Future<Output = ()> + Send + use<C> {
+        let shared = self.0.clone();
+        async move {
+            let settled = async {
+                loop {
+                    let changed = shared.changed.notified();
+                    if shared.lock().tasks == 0 {
+                        return;
+                    }
+                    changed.await;
+                }
+            };
+            tokio::time::timeout(shared.transport.timeout.saturating_mul(2), settled).await.ok();
+        }
+    }
+}
+
+/// Another hold on the same session.
+impl<C> Clone for Session<C> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Says nothing of the tokens.
+impl<C> fmt::Debug for Session<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("transport", &self.0.transport).finish_non_exhaustive()
+    }
+}
+
+impl<C> Shared<C> {
+    /// Whoever panicked while it was held: each change of the state is whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C> Shared<C>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    async fn send(&self, tokens: &Tokens, request: Request<Body>) -> Result<Response<Vec<u8>>, Error> {
+        let call = self.lock().machine.client().call(tokens, request);
+        self.transport.run(call).await
+    }
+
+    async fn tokens(self: &Arc<Self>) -> Result<Arc<Tokens>, Error> {
+        let longest = self.transport.timeout.saturating_mul(2);
+        tokio::time::timeout(longest, self.wait()).await.unwrap_or(Err(Error::Timeout))
+    }
+
+    async fn wait(self: &Arc<Self>) -> Result<Arc<Tokens>, Error> {
+        let mut awaited = None;
+        loop {
+            // Made before the state is looked at: from here on every change wakes it.
+            let changed = self.changed.notified();
+            let next = self.lock().next(&mut awaited)?;
+            match next {
+                Next::Use(tokens) => return Ok(tokens),
+                Next::Refresh(ticket, refresh) => drop(tokio::spawn(Task::new(self, awaited, ticket).run(refresh))),
+                _ => changed.await,
+            }
+        }
+    }
+}
+
+impl State {
+    /// What the machine says, but first the outcome of the refresh that was waited for, and refusals as errors.
+    fn next(&mut self, awaited: &mut Option<u64>) -> Result<Next, Error> {
+        let failure = match &self.outcome {
+            Some((number, Ok(tokens))) if *awaited == Some(*number) => return Ok(Next::Use(tokens.clone())),
+            Some((number, Err(failure))) if *awaited == Some(*number) => {
+                let usable = self.machine.usable(now()).cloned();
+                return usable.map(Next::Use).ok_or_else(|| failure.clone().into());
+            }
+            Some((_, Err(failure))) => Some(failure.clone()),
+            _ => None,
+        };
+        let next = self.machine.next(now(), &mut self.rng);
+        match &next {
+            Next::Refresh(..) => {
+                self.begun += 1;
+                self.tasks += 1;
+            }
+            Next::Later(delay) => return Err(failure.map_or(Error::Interrupted, |failure| failure.after(*delay))),
+            Next::LogIn => return Err(failure.map_or(Error::LogIn, Error::from)),
+            _ => {}
+        }
+        *awaited = Some(self.begun);
+        Ok(next)
+    }
+}
+
+impl Failure {
+    /// What is left of it, this long before the next try.
+    fn after(self, delay: Duration) -> Error {
+        let later = matches!(self.remedy, Remedy::TryLater(_));
+        Self { remedy: if later { Remedy::TryLater(Some(delay)) } else { self.remedy }, ..self }.into()
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(Failure { cause, remedy }: Failure) -> Self {
+        Self::Refresh { cause, remedy }
+    }
+}
+
+/// A refresh under way. However it ends, by panic or with its runtime, dropping it tells everybody.
+struct Task<C> {
+    shared: Arc<Shared<C>>,
+    number: Option<u64>,
+    ticket: Option<Ticket>,
+    outcome: Result<Arc<Tokens>, Error>,
+}
+
+impl<C> Task<C>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    async fn run(mut self, refresh: Refresh) {
+        self.outcome = self.shared.transport.run(refresh).await.map(Arc::new);
+        // From here on new tokens are kept, whatever the hook does.
+        if let Some(stored) = self.store() {
+            stored.await;
+        }
+        if let Some(revocation) = self.complete() {
+            self.shared.transport.run(revocation).await.ok();
+        }
+    }
+}
+
+impl<C> Task<C> {
+    fn new(shared: &Arc<Shared<C>>, number: Option<u64>, ticket: Ticket) -> Self {
+        Self { shared: shared.clone(), number, ticket: Some(ticket), outcome: Err(Error::Interrupted) }
+    }
+
+    /// The hook's work, if there are tokens that will be used.
+    fn store(&self) -> Option<impl Future<Output = ()> + Send + use<C>> {
+        let tokens = self.outcome.as_ref().ok()?.clone();
+        let state = self.shared.lock();
+        let hook = state.hook.clone()?;
+        state.machine.is_current(self.ticket.as_ref()?).then_some(async move { hook(tokens).await })
+    }
+
+    /// Hands the outcome in, once. What comes after a logout is to be revoked.
+    fn complete(&mut self) -> Option<Revocation> {
+        let ticket = self.ticket.take()?;
+        let outcome = std::mem::replace(&mut self.outcome, Err(Error::Interrupted));
+        let mut state = self.shared.lock();
+        let handed = outcome.as_ref().map(Arc::clone).map_err(Error::remedy);
+        let late = match (state.machine.complete(ticket, handed, now()), outcome) {
+            (Completion::Stale(tokens), _) => tokens.filter(|_| state.machine.tokens().is_none()),
+            (Completion::Failed(remedy), Err(cause)) => {
+                let failure = Failure { cause: Arc::new(cause), remedy };
+                state.outcome = self.number.map(|number| (number, Err(failure)));
+                None
+            }
+            (_, outcome) => {
+                state.outcome = self.number.zip(outcome.ok().map(Ok));
+                None
+            }
+        };
+        let revocation = late.and_then(|tokens| state.machine.client().revoke(&tokens).ok());
+        drop(state);
+        self.shared.changed.notify_waiters();
+        revocation
+    }
+}
+
+impl<C> Drop for Task<C> {
+    fn drop(&mut self) {
+        self.complete();
+        self.shared.lock().tasks -= 1;
+        self.shared.changed.notify_waiters();
+    }
+}
