@@ -25,12 +25,13 @@ use failure::Failure;
 use http::Request;
 use listener::Listener;
 use proofkey::blocking::{Session, Transport};
-use proofkey::{Authentication, Client, Server, Tokens, UnixTime};
+use proofkey::{Authentication, Client, Secret, Server, Tokens, UnixTime};
 use proofkey_test_server::{RegisteredClient, TestServer};
 use serde_json::{Value, json};
 
 /// Log in by the authorization code grant with PKCE, on a loopback port.
 #[derive(Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "With no arguments it logs in to a server of its own.\n\
     Exit status: 0 logged in, 2 wrong arguments, 3 refused, 4 timed out, 5 not our login, 6 network, 1 other.")]
 struct Arguments {
@@ -179,7 +180,9 @@ fn client(arguments: &Arguments, embedded: Option<&TestServer>) -> Result<Client
             (server, RegisteredClient::PUBLIC.id)
         }
         _ => {
-            return Err(Failure::other("a real provider needs --authorization-endpoint, --token-endpoint, --client-id"));
+            return Err(Failure::other(
+                "a real provider needs --authorization-endpoint, --token-endpoint, --client-id",
+            ));
         }
     };
     if let Some(endpoint) = &arguments.revocation_endpoint {
@@ -251,7 +254,10 @@ fn call(session: &Session, url: &str, story: &Story) -> Result<Called, Failure> 
     let response = session.call(request)?;
     let status = response.status().as_u16();
     let body = String::from_utf8_lossy(response.body()).trim().to_owned();
-    let start: String = body.chars().filter(|character| !character.is_control()).take(100).collect();
+    let mut start: String = body.chars().filter(|character| !character.is_control()).take(LONGEST_LINE).collect();
+    if start.len() < body.len() {
+        start.push('…');
+    }
     story.tell("called", format_args!("{url} with the token: {status} {start}"));
     Ok(Called { status, body })
 }
@@ -279,8 +285,8 @@ fn report(arguments: &Arguments, client: &Client, tokens: &Tokens, called: Optio
         }
         if arguments.show_secrets {
             facts["access_token"] = tokens.access_token().expose().into();
-            facts["refresh_token"] = tokens.refresh_token().map(|token| token.expose()).into();
-            facts["id_token"] = tokens.id_token().map(|token| token.expose()).into();
+            facts["refresh_token"] = tokens.refresh_token().map(Secret::expose).into();
+            facts["id_token"] = tokens.id_token().map(Secret::expose).into();
         }
         println!("{facts}");
         return;
@@ -294,8 +300,8 @@ fn report(arguments: &Arguments, client: &Client, tokens: &Tokens, called: Optio
     println!("  ID token       {}", has(tokens.id_token().is_some()));
     if arguments.show_secrets {
         println!("  access token   {}", tokens.access_token().expose());
-        println!("  refresh token  {}", tokens.refresh_token().map_or("none", |token| token.expose()));
-        println!("  ID token       {}", tokens.id_token().map_or("none", |token| token.expose()));
+        println!("  refresh token  {}", tokens.refresh_token().map_or("none", Secret::expose));
+        println!("  ID token       {}", tokens.id_token().map_or("none", Secret::expose));
     } else {
         println!("  (--show-secrets prints the tokens themselves)");
     }
@@ -328,3 +334,6 @@ fn path(text: &str) -> Result<String, String> {
     let fits = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
     if fits { Ok(text.to_owned()) } else { Err("expected a path such as /callback".to_owned()) }
 }
+
+/// How much of an answer fits into the story, in characters.
+const LONGEST_LINE: usize = 160;

@@ -6,18 +6,18 @@ use std::fmt::Display;
 use proofkey::{CallbackError, Error, ErrorCode, Remedy, Violation, blocking};
 
 /// What happened, what to do about it, and the exit status that says it to scripts.
-pub struct Failure {
-    pub what: String,
-    pub advice: &'static str,
-    pub status: u8,
+pub(crate) struct Failure {
+    pub(crate) what: String,
+    pub(crate) advice: &'static str,
+    pub(crate) status: u8,
 }
 
 impl Failure {
-    pub fn other(what: impl Display) -> Self {
+    pub(crate) fn other(what: impl Display) -> Self {
         Self { what: what.to_string(), advice: "Change that, and try again.", status: 1 }
     }
 
-    pub fn timed_out(what: impl Display) -> Self {
+    pub(crate) fn timed_out(what: impl Display) -> Self {
         Self {
             what: what.to_string(),
             advice: "Run it again, and finish in the browser; --timeout gives more time.",
@@ -25,7 +25,7 @@ impl Failure {
         }
     }
 
-    pub fn not_our_login(what: impl Display) -> Self {
+    pub(crate) fn not_our_login(what: impl Display) -> Self {
         Self {
             what: what.to_string(),
             advice: "What came back was not the answer to this login. If you opened an old link, start again; \

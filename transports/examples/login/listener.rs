@@ -10,14 +10,14 @@ use proofkey::{Callback, Pending};
 
 use crate::failure::Failure;
 
-pub struct Listener {
+pub(crate) struct Listener {
     socket: TcpListener,
     host: String,
     path: String,
 }
 
 impl Listener {
-    pub fn bind(port: u16, path: &str) -> Result<Self, Failure> {
+    pub(crate) fn bind(port: u16, path: &str) -> Result<Self, Failure> {
         let fail = |error: io::Error| Failure::other(format!("port {port} cannot be listened on: {error}"));
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(fail)?;
         socket.set_nonblocking(true).map_err(fail)?;
@@ -25,12 +25,12 @@ impl Listener {
         Ok(Self { socket, host, path: path.to_owned() })
     }
 
-    pub fn redirect_uri(&self) -> String {
+    pub(crate) fn redirect_uri(&self) -> String {
         format!("http://{}{}", self.host, self.path)
     }
 
     /// The callback of this login, and the browser that brought it and waits for a page.
-    pub fn wait(
+    pub(crate) fn wait(
         &self,
         pending: &Pending,
         patience: Duration,
@@ -77,11 +77,11 @@ impl Listener {
 }
 
 /// A connection that has asked something.
-pub struct Browser(TcpStream);
+pub(crate) struct Browser(TcpStream);
 
 impl Browser {
     /// The page that ends the login.
-    pub fn answer(mut self, good: bool) {
+    pub(crate) fn answer(mut self, good: bool) {
         if good {
             self.send("200 OK", "You are logged in. This window can be closed.");
         } else {

@@ -9,7 +9,7 @@ use proofkey::Tokens;
 use crate::failure::Failure;
 
 /// The tokens in the file, or none if there is no file. A link is not followed: it may lead to somebody else's.
-pub fn load(file: &Path) -> Result<Option<Tokens>, Failure> {
+pub(crate) fn load(file: &Path) -> Result<Option<Tokens>, Failure> {
     let fail = |why: String| Failure::other(format!("{} cannot be read: {why}", file.display()));
     match fs::symlink_metadata(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -27,7 +27,7 @@ pub fn load(file: &Path) -> Result<Option<Tokens>, Failure> {
 }
 
 /// Puts the tokens into the file, readable by this user only.
-pub fn save(file: &Path, tokens: &Tokens) -> Result<(), Failure> {
+pub(crate) fn save(file: &Path, tokens: &Tokens) -> Result<(), Failure> {
     let fail = |why: String| Failure::other(format!("{} cannot be written: {why}", file.display()));
     let text = serde_json::to_string_pretty(tokens).map_err(|error| fail(error.to_string()))?;
     if fs::symlink_metadata(file).is_ok_and(|found| !found.is_file()) {
@@ -45,7 +45,7 @@ pub fn save(file: &Path, tokens: &Tokens) -> Result<(), Failure> {
     Ok(())
 }
 
-pub fn remove(file: &Path) -> Result<(), Failure> {
+pub(crate) fn remove(file: &Path) -> Result<(), Failure> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(Failure::other(format!("{} cannot be removed: {error}", file.display())))
