@@ -33,6 +33,7 @@ fn callbacks_that_are_refused() {
     let state = "the callback's state is not this login's";
     let utf8 = "the callback is not UTF-8";
     let elsewhere = "the callback did not come to this login's redirect URI";
+    let url = "the callback's URL has characters it cannot have";
     let issuer = "the response comes from another issuer than the login was begun with";
     let denied = "the server refused: access_denied";
     for (query, why) in [
@@ -80,13 +81,19 @@ fn callbacks_that_are_refused() {
         ("error=%22&state=S", "the callback's error has characters it cannot have"),
         ("code=%C0%AF&state=S", utf8),
         ("code=%ED%A0%80&state=S", utf8),
-        ("code=C&state=S&x=%FF", utf8),
-        ("%FF=1&code=C&state=S", utf8),
+        ("code=C&state=%FF", utf8),
+        ("code=C&state=S&iss=%FF", utf8),
+        ("error=%FF&state=S", utf8),
+        ("st%61te=%FF&code=C&state=S", utf8),
+        // A line end belongs to a pasted URL, not to a query.
+        ("state=S&code=C\n", "the callback's code has characters it cannot have"),
         // Not this login's.
         ("code=C", state),
         ("code=C&state=", state),
         ("code=C&state=x", state),
         ("code=C&state=S%20", state),
+        ("code=C&state=S\n", state),
+        ("code=C#&state=S", state),
         ("code=C&state=%2541AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", state),
         ("error=access_denied", state),
         ("error=access_denied&state=x", state),
@@ -99,15 +106,29 @@ fn callbacks_that_are_refused() {
         ("https://client.example.com/cb/?code=C&state=S", elsewhere),
         ("https://client.example.com/cb/../x?code=C&state=S", elsewhere),
         ("https://user@client.example.com/cb?code=C&state=S", elsewhere),
-        ("https://client.example.com\\@evil.example/cb?code=C&state=S", elsewhere),
-        ("https://client.exa\tmple.com/cb?code=C&state=S", elsewhere),
-        ("https://?code=C&state=S", elsewhere),
+        ("com.example.app:/cb?code=C&state=S", elsewhere),
+        // A place that two parsers would see in two places.
+        ("https://client.example.com\\@evil.example/cb?code=C&state=S", url),
+        ("https:/\\evil.example/cb?code=C&state=S", url),
+        ("https://client.exa\tmple.com/cb?code=C&state=S", url),
+        ("https://client.example.com/cb?code=C\n&state=S", url),
+        ("https://client.exämple.com/cb?code=C&state=S", url),
+        ("https://client.example.com/c b?code=C&state=S", url),
+        ("https://?code=C&state=S", url),
+        ("https://client.example.com:x/cb?code=C&state=S", url),
         // Another's word, and then the server's own.
         ("code=C&state=S&iss=https://evil.example", issuer),
         ("code=C&state=S&iss=https://as.example.com/", issuer),
         ("error=access_denied&state=S&iss=https://evil.example", issuer),
         ("error=access_denied&state=S", denied),
         ("error=access_denied&state=S&iss=https://as.example.com", denied),
+        // Words that cannot be read are no reason to lose the error, nor to take it for ours.
+        ("error=access_denied&error_description=%FF&error_uri=%C0%AF&state=S", denied),
+        ("error=access_denied&error_description=%FF&state=x", state),
+        (
+            "error=access_denied&error_description=%FF&error_description=x&state=S",
+            "the callback has error_description more than once",
+        ),
         // What a server says is shown without what a terminal obeys.
         ("error=x&state=S&error_description=a%1B%5B2J%0Ab", "the server refused: x: a\\u{1b}[2J\\nb"),
     ] {
@@ -140,6 +161,20 @@ fn callbacks_that_are_accepted() {
         "%63ode=C&st%61te=S",
         "code=C&state=S&error_description=x",
         "code=C&state=S&x=a=b=c",
+        // What is no parameter of ours is not ours to read.
+        "code=C&state=S&x=%FF",
+        "%FF=1&code=C&state=S",
+        "code=C&state=S&error_description=%FF",
+        // What is behind a fragment sign, no server sees; some providers put one there.
+        "code=C&state=S#_=_",
+        "?code=C&state=S#",
+        "/cb?code=C&state=S#_=_",
+        "code=C&state=S#&state=x&error=y",
+        // Copied from an address bar.
+        "https://client.example.com/cb?code=C&state=S\n",
+        "https://client.example.com/cb?code=C&state=S\r\n",
+        "  https://client.example.com/cb?code=C&state=S \n",
+        "/cb?code=C&state=S\n",
     ] {
         assert!(returned(query).is_ok(), "{query}: {:?}", returned(query));
     }
@@ -148,11 +183,52 @@ fn callbacks_that_are_accepted() {
     assert!(pending().accept(Callback::parse(&(long + &fits)).unwrap()).is_ok());
 }
 
+/// A redirect URI's own query comes back with the response (RFC 6749 section 3.1.2), wherever it stands in it; what comes
+/// beside it is the server's affair.
+#[test]
+fn the_query_of_the_redirect_uri_must_come_back() {
+    let own = "https://client.example.com/cb?provider=a%2Fb&tenant=1";
+    let client = Client::builder(server(), "s6BhdRkqt3").redirect_uri(own).build().unwrap();
+    let comes = |input: &str| {
+        let (_, pending) = client.authorize().redirect(NOW, &mut Octets::appendix_b()).unwrap();
+        let input = input.replace("=S", &format!("={STATE}")).replace("=C", &format!("={CODE}"));
+        let callback = Callback::parse(&input)?;
+        let ours = pending.is_for(&callback);
+        let accepted = pending.accept(callback).map(drop);
+        assert_eq!(ours, accepted.is_ok(), "{input}");
+        accepted
+    };
+    for good in [
+        "https://client.example.com/cb?provider=a%2Fb&tenant=1&code=C&state=S",
+        "https://client.example.com/cb?code=C&state=S&tenant=1&provider=a%2fb",
+        "https://client.example.com/cb?code=C&x=y&provider=a/b&state=S&tenant=1#_=_",
+        "https://client.example.com/cb?provider=a%2Fb&tenant=1&tenant=2&code=C&state=S",
+        // The application's router has taken its part away.
+        "code=C&state=S",
+        "/cb?code=C&state=S",
+    ] {
+        assert!(comes(good).is_ok(), "{good}: {:?}", comes(good));
+    }
+    for bad in [
+        "https://client.example.com/cb?code=C&state=S",
+        "https://client.example.com/cb?provider=a%2Fb&code=C&state=S",
+        "https://client.example.com/cb?provider=a%2Fb&tenant=2&code=C&state=S",
+        "https://client.example.com/cb?provider=a%252Fb&tenant=1&code=C&state=S",
+        "https://client.example.com/cb?Provider=a%2Fb&tenant=1&code=C&state=S",
+        "https://client.example.com/cb?code=C&state=S#provider=a%2Fb&tenant=1",
+    ] {
+        let said = comes(bad).expect_err(bad).to_string();
+        assert_eq!(said, "the callback did not come to this login's redirect URI", "{bad}");
+    }
+}
+
 /// A description or page of an error that cannot be shown is dropped or cut; its code counts.
 #[test]
 fn what_cannot_be_shown_of_an_error_is_dropped() {
     for (query, description, uri) in [
         ("error_description=", None, None),
+        ("error_description=%FF&error_uri=https://as.example.com/e", None, Some("https://as.example.com/e")),
+        ("error_description=a&error_uri=%FF", Some("a"), None),
         ("error_uri=javascript:alert(1)", None, None),
         ("error_uri=data:text/html,x", None, None),
         ("error_uri=//evil.example", None, None),
@@ -190,13 +266,13 @@ const NO_HEADERS: &[(&str, &str)] = &[];
 fn successes_that_are_none() {
     let not_json = "the server's answer is not a JSON object";
     let no_token = "the server's answer has no access_token";
-    let bad_token = "the server's answer has a access_token of the wrong type or value";
+    let bad_token = "access_token in the server's answer has the wrong type or value";
     let no_type = "the server's answer has no token_type";
     let bad_type = "the server's token_type is not Bearer";
-    let bad_lifetime = "the server's answer has a expires_in of the wrong type or value";
-    let bad_scope = "the server's answer has a scope of the wrong type or value";
-    let bad_refresh = "the server's answer has a refresh_token of the wrong type or value";
-    let bad_error = "the server's answer has a error of the wrong type or value";
+    let bad_lifetime = "expires_in in the server's answer has the wrong type or value";
+    let bad_scope = "scope in the server's answer has the wrong type or value";
+    let bad_refresh = "refresh_token in the server's answer has the wrong type or value";
+    let bad_error = "error in the server's answer has the wrong type or value";
     // @A and @B stand for the two members that a success has.
     for (body, why) in [
         // Not one JSON object.
@@ -240,7 +316,7 @@ fn successes_that_are_none() {
         (r#"{@A,"token_type":"mac"}"#, bad_type),
         (r#"{@A,"token_type":"DPoP"}"#, bad_type),
         (r#"{@A,"token_type":"Bearer\r\n"}"#, bad_type),
-        (r#"{@A,"token_type":1}"#, "the server's answer has a token_type of the wrong type or value"),
+        (r#"{@A,"token_type":1}"#, "token_type in the server's answer has the wrong type or value"),
         // What else there is.
         (r#"{@A,@B,"expires_in":-1}"#, bad_lifetime),
         (r#"{@A,@B,"expires_in":"soon"}"#, bad_lifetime),
@@ -252,9 +328,14 @@ fn successes_that_are_none() {
         (r#"{@A,@B,"scope":5}"#, bad_scope),
         (r#"{@A,@B,"scope":["a",1]}"#, bad_scope),
         (r#"{@A,@B,"scope":"a\nb"}"#, bad_scope),
+        (r#"{@A,@B,"scope":"a\"b"}"#, bad_scope),
+        (r#"{@A,@B,"scope":"a\\b"}"#, bad_scope),
+        (r#"{@A,@B,"scope":["a","b\""]}"#, bad_scope),
+        (r#"{@A,@B,"scope":"\u00e9"}"#, bad_scope),
+        (r#"{@A,@B,"scope":{"a":1}}"#, bad_scope),
         (r#"{@A,@B,"refresh_token":1}"#, bad_refresh),
         (r#"{@A,@B,"refresh_token":"\n"}"#, bad_refresh),
-        (r#"{@A,@B,"id_token":{}}"#, "the server's answer has a id_token of the wrong type or value"),
+        (r#"{@A,@B,"id_token":{}}"#, "id_token in the server's answer has the wrong type or value"),
         // Members that stand twice, by whatever spelling.
         ("{@A,@A,@B}", "the server's answer has access_token more than once"),
         (r#"{@A,@B,"acc\u0065ss_token":"b"}"#, "the server's answer has access_token more than once"),
@@ -328,8 +409,8 @@ fn statuses_that_are_no_success() {
     }
     for (body, why) in [
         (r#"{"error":"a","error":"b"}"#, "the server's answer has error more than once"),
-        (r#"{"error":{"code":1}}"#, "the server's answer has a error of the wrong type or value"),
-        (r#"{"error":"a\u0000b"}"#, "the server's answer has a error of the wrong type or value"),
+        (r#"{"error":{"code":1}}"#, "error in the server's answer has the wrong type or value"),
+        (r#"{"error":"a\u0000b"}"#, "error in the server's answer has the wrong type or value"),
     ] {
         assert_eq!(answered(&client(), 400, JSON, body).unwrap_err().to_string(), why, "{body}");
     }
@@ -476,6 +557,7 @@ fn endpoints_that_are_refused() {
     let https = "must be an https URI";
     let user = "must not have a user name or password";
     let ascii = "must be ASCII without spaces and control characters";
+    let usual = "must write its host in the usual form";
     for (endpoint, why) in [
         ("", absolute),
         ("as.example.com/token", absolute),
@@ -505,6 +587,14 @@ fn endpoints_that_are_refused() {
         (" https://as.example.com/token", ascii),
         ("https://as.exämple.com/token", ascii),
         ("https://as.example.com/\u{0}", ascii),
+        // Hosts that are not what they look like.
+        ("https://2130706433/token", usual),
+        ("https://0x7f.1/token", usual),
+        ("http://127.1/token", usual),
+        ("http://0177.0.0.1/token", usual),
+        ("https://%61s.example.com/token", usual),
+        ("https://as.example.com%2Eevil.example/token", usual),
+        ("http://[0:0:0:0:0:0:0:1]/token", usual),
     ] {
         for place in ["authorization_endpoint", "token_endpoint", "issuer"] {
             let mut server = metadata("");
@@ -559,6 +649,7 @@ fn endpoints_that_are_accepted() {
 
 #[test]
 fn redirect_uris_that_are_refused() {
+    let taken = "must not have a query with parameters that a response sets";
     let scheme = "must be https, http on a loopback host, or of a reverse-domain scheme (com.example.app:/)";
     for (redirect_uri, why) in [
         ("", "must be an absolute URI"),
@@ -571,6 +662,15 @@ fn redirect_uris_that_are_refused() {
         ("https:\\\\client.example.com", "must not have a backslash"),
         ("http://client.example.com/cb", "must be https, or http on a loopback host"),
         ("http://127.0.0.1@evil.example/cb", "must not have a user name or password"),
+        ("http://127.1/cb", "must write its host in the usual form"),
+        ("http://2130706433:8080/cb", "must write its host in the usual form"),
+        ("https://%63lient.example.com/cb", "must write its host in the usual form"),
+        ("https://client.example.com/cb?state=x", taken),
+        ("https://client.example.com/cb?a&c%6Fde=x", taken),
+        ("com.example.app:/cb?iss=x", taken),
+        ("com.example.app:cb", scheme),
+        ("com.example.app:", scheme),
+        ("com.example.app:cb/x", scheme),
         ("myapp:/cb", scheme),
         ("urn:ietf:wg:oauth:2.0:oob", scheme),
         ("javascript:alert(1)", scheme),
@@ -674,11 +774,11 @@ fn grants_that_are_refused() {
     let mut named = server();
     named.issuer = Some("https://as.example.com".to_owned());
     let elsewhere = Server::new("https://as.example.com/authorize", "https://evil.example/token");
-    let other_server = "this login was begun with another server than this client's";
+    let other_server = "this login or these tokens belong to another server than this client's";
     for (other, why) in [
         (build(elsewhere, "s6BhdRkqt3"), other_server),
         (build(named, "s6BhdRkqt3"), other_server),
-        (build(server(), "another"), "this login was begun with another client_id than this client's"),
+        (build(server(), "another"), "this login or these tokens belong to another client_id than this client's"),
     ] {
         let refused = other.exchange(grant(&own)).next_request(NOW, &mut Octets::appendix_b());
         assert_eq!(refused.unwrap_err().to_string(), why);
@@ -740,11 +840,25 @@ fn endpoints_that_hide_their_host_are_refused() {
 /// DESIGN section 6, refused always: "a metadata document that lists PKCE methods without S256".
 #[test]
 fn servers_without_s256_are_refused() {
-    for methods in ["[]", r#"["plain"]"#, r#"["s256"]"#, r#""S256""#] {
+    for methods in ["[]", r#"["plain"]"#, r#"["s256"]"#, r#"["S256 "]"#] {
         let server = metadata(&format!(r#","code_challenge_methods_supported":{methods}"#));
-        assert!(Client::builder(server, "id").build().is_err(), "{methods}");
+        let said = Client::builder(server, "id").build().expect_err(methods).to_string();
+        assert_eq!(said, "code_challenge_methods_supported does not list S256", "{methods}");
     }
-    for fine in ["", r#","code_challenge_methods_supported":["plain","S256"]"#] {
+    // What is no list of names is not taken for one: it fails when it is read.
+    for (member, value) in [
+        ("code_challenge_methods_supported", r#""S256""#),
+        ("code_challenge_methods_supported", r#"["S256",1]"#),
+        ("code_challenge_methods_supported", r#"{"S256":true}"#),
+        ("authorization_response_iss_parameter_supported", r#""false""#),
+        ("authorization_response_iss_parameter_supported", "1"),
+        ("revocation_endpoint", r#"["https://as.example.com/revoke"]"#),
+    ] {
+        let json = format!(r#"{{"token_endpoint":"https://as.example.com/token","{member}":{value}}}"#);
+        assert!(serde_json::from_str::<Server>(&json).is_err(), "{json}");
+    }
+    let none = r#","code_challenge_methods_supported":null"#;
+    for fine in ["", none, r#","code_challenge_methods_supported":["plain","S256"]"#] {
         assert!(Client::builder(metadata(fine), "id").build().is_ok(), "{fine}");
     }
 }

@@ -96,7 +96,7 @@ impl Tokens {
     /// Puts the access token on a request that is sent by other means than [`Client::call`](crate::Client::call): one
     /// with a streaming body, say (RFC 6750 section 2.1). The header is marked sensitive.
     ///
-    /// [`Usage::Resource`] if the request would leave this machine unencrypted, [`Usage::SecondCredential`] if it has a
+    /// [`Usage::Resource`](crate::Usage) if the request would leave this machine unencrypted, [`Usage::SecondCredential`](crate::Usage) if it has a
     /// credential already; the request is then as it was.
     pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
         resource::authorize(self, request.uri(), request.headers()).map(|value| {
