@@ -58,30 +58,49 @@ impl Authentication {
         if self.secret().is_none_or(fits) { Ok(()) } else { Err(Usage::ClientSecret) }
     }
 
-    /// The value of the `Authorization` header, where the method has one.
-    pub(crate) fn header(&self, client_id: &str) -> Option<HeaderValue> {
-        let Method::Basic(secret) = &self.0 else { return None };
+    /// The method's name in metadata.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.0 {
+            Method::None => "none",
+            Method::Basic(_) => "client_secret_basic",
+            Method::Post(_) => "client_secret_post",
+        }
+    }
+
+    /// The value of the `Authorization` header, where the method has one; with id and secret as they are for servers that
+    /// do not decode them.
+    pub(crate) fn header(&self, client_id: &str, raw: bool) -> Result<Option<HeaderValue>, Usage> {
+        let Method::Basic(secret) = &self.0 else { return Ok(None) };
+        if raw && client_id.contains(':') {
+            return Err(Usage::ClientId);
+        }
+        let write = |text: &str, pair: &mut Vec<u8>| {
+            if raw { pair.extend_from_slice(text.as_bytes()) } else { form::encode(text, pair) }
+        };
         let mut pair = Zeroizing::new(Vec::new());
-        form::encode(client_id, &mut pair);
+        write(client_id, &mut pair);
         pair.push(b':');
-        form::encode(secret.expose(), &mut pair);
+        write(secret.expose(), &mut pair);
         let mut value = Zeroizing::new("Basic ".to_owned());
         STANDARD.encode_string(&*pair, &mut value);
         // Base64 is always a legal header value.
-        let mut header = HeaderValue::from_str(&value).ok()?;
+        let mut header = HeaderValue::from_str(&value).map_err(|_| Usage::ClientSecret)?;
         header.set_sensitive(true);
-        Some(header)
+        Ok(Some(header))
     }
 
     /// The parameters in the body, where the method has some.
     pub(crate) fn write(&self, client_id: &str, form: &mut Form) {
-        match &self.0 {
-            Method::Basic(_) => {}
-            Method::None => form.pair("client_id", client_id),
-            Method::Post(secret) => {
-                form.pair("client_id", client_id);
-                form.pair("client_secret", secret.expose());
-            }
+        if !matches!(self.0, Method::Basic(_)) {
+            form.pair("client_id", client_id);
+        }
+        self.write_secret(form);
+    }
+
+    /// The same for a body that names the client already.
+    pub(crate) fn write_secret(&self, form: &mut Form) {
+        if let Method::Post(secret) = &self.0 {
+            form.pair("client_secret", secret.expose());
         }
     }
 }

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand_core::CryptoRng;
+use serde::Serialize;
+use serde_json::Value;
 use url::Url;
 use zeroize::Zeroize;
 
@@ -21,6 +23,7 @@ use crate::form::Form;
 use crate::parameter::Parameters;
 use crate::pending::Pending;
 use crate::pkce::Verifier;
+use crate::push::Push;
 use crate::registration::{Registration, vet_redirect_uri};
 use crate::scope::Scope;
 use crate::secret::Secret;
@@ -38,6 +41,7 @@ pub struct Authorization {
     scope: Scope,
     resources: Vec<String>,
     parameters: Parameters,
+    details: Option<String>,
     form_post: bool,
     mistake: Option<Usage>,
 }
@@ -50,6 +54,7 @@ impl Authorization {
             scope: Scope::default(),
             resources: Vec::new(),
             parameters: Parameters::default(),
+            details: None,
             form_post: false,
             mistake: None,
         }
@@ -88,6 +93,19 @@ impl Authorization {
         self
     }
 
+    /// Asks for what scope cannot say (RFC 9396): a list of objects, each with a `type`. What was granted is in
+    /// [`Tokens::extra`](crate::Tokens::extra).
+    pub fn details<D: Serialize>(mut self, details: &[D]) -> Self {
+        let is_typed = |detail: &Value| detail.get("type").is_some_and(Value::is_string);
+        match serde_json::to_value(details) {
+            Ok(Value::Array(list)) if !list.is_empty() && list.iter().all(is_typed) => {
+                self.details = Some(Value::Array(list).to_string());
+            }
+            _ => self.mistake = Some(Usage::Details),
+        }
+        self
+    }
+
     /// Asks that the browser brings the answer in the body of a POST (OAuth 2.0 Form Post Response Mode).
     pub fn form_post(mut self) -> Self {
         self.form_post = true;
@@ -104,19 +122,46 @@ impl Authorization {
     /// The URL to send the browser to, and what to keep for its return.
     ///
     /// Draws 64 octets from `rng` at once: the verifier's, then the state's. [`Error::Usage`] if anything that was asked
-    /// for is impossible; no entropy is drawn then.
+    /// for is impossible (no entropy is drawn then), or if the server takes [pushed](Self::push) logins only.
     pub fn redirect(self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<(Url, Pending), Error> {
-        if let Some(mistake) = self.mistake {
-            return Err(mistake.into());
+        if self.registration.server.require_pushed_authorization_requests {
+            return Err(Usage::PushRequired.into());
         }
-        let Some(endpoint) = self.registration.server.authorization_endpoint.as_deref() else {
-            return Err(Usage::NoEndpoint("authorization_endpoint").into());
-        };
-        let Some(redirect_uri) = self.redirect_uri else {
-            return Err(Usage::NoRedirectUri.into());
-        };
-        let mut form = Form::after(endpoint, 768);
+        let mut form = self.begin_url()?;
+        let pending = self.write(&mut form, now, rng)?;
+        Ok((Self::end_url(form)?, pending))
+    }
+
+    /// The same by RFC 9126: an exchange that sends the parameters to the server first, and gives a URL that only refers
+    /// to them.
+    pub fn push(self) -> Push {
+        Push::new(self)
+    }
+
+    pub(crate) fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// The authorization endpoint, ready for parameters.
+    pub(crate) fn begin_url(&self) -> Result<Form, Usage> {
+        let endpoint = self.registration.server.authorization_endpoint.as_deref();
+        let mut form = Form::after(endpoint.ok_or(Usage::NoEndpoint("authorization_endpoint"))?, 768);
         form.begin_query();
+        Ok(form)
+    }
+
+    pub(crate) fn end_url(form: Form) -> Result<Url, Usage> {
+        // A parser that took the endpoint takes it with a query, unless that is gigabytes long.
+        Url::parse(&form.into_text())
+            .map_err(|_| Usage::Endpoint("authorization_endpoint", "is too long with its parameters"))
+    }
+
+    /// The login's parameters, and what to remember of them.
+    pub(crate) fn write(&self, form: &mut Form, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<Pending, Usage> {
+        if let Some(mistake) = &self.mistake {
+            return Err(mistake.clone());
+        }
+        let redirect_uri = self.redirect_uri.clone().ok_or(Usage::NoRedirectUri)?;
         form.pair("response_type", "code");
         form.pair("client_id", &self.registration.client_id);
         form.pair("redirect_uri", &redirect_uri);
@@ -126,32 +171,34 @@ impl Authorization {
         for resource in &self.resources {
             form.pair("resource", resource);
         }
+        if let Some(details) = &self.details {
+            form.pair("authorization_details", details);
+        }
         if self.form_post {
             form.pair("response_mode", "form_post");
         }
-        self.parameters.write(&mut form)?;
+        self.parameters.write(form)?;
 
         let (verifier, state) = draw(rng);
         form.pair("state", state.expose());
         form.pair("code_challenge", &verifier.challenge());
         // RFC 7636 section 4.3: "code_challenge_method OPTIONAL, defaults to "plain" if not present in the request."
         form.pair("code_challenge_method", "S256");
-        let Ok(url) = Url::parse(&form.into_text()) else {
-            return Err(Usage::Endpoint("authorization_endpoint", "is too long with its parameters").into());
-        };
-        let pending = Pending {
+        let server = &self.registration.server;
+        Ok(Pending {
             state,
             verifier,
             redirect_uri,
             issuer: self.registration.issuer.clone(),
-            iss_required: self.registration.server.authorization_response_iss_parameter_supported,
+            iss_required: server.authorization_response_iss_parameter_supported,
+            iss_missing_on_errors: self.registration.settings.quirks.iss_missing_on_errors,
             client_id: self.registration.client_id.clone(),
             token_endpoint: self.registration.token_endpoint.clone(),
-            scope: self.scope,
-            resources: self.resources,
+            scope: self.scope.clone(),
+            resources: self.resources.clone(),
+            leave_by: None,
             started_at: now,
-        };
-        Ok((url, pending))
+        })
     }
 }
 

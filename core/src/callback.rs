@@ -121,6 +121,7 @@ impl Pending {
         // simple string comparison".
         match (&self.issuer, &callback.issuer) {
             (Some(expected), Some(actual)) if **expected != **actual => return Err(Violation::Issuer.into()),
+            (_, None) if self.iss_missing_on_errors && matches!(callback.outcome, Outcome::Refused(_)) => {}
             (_, None) if self.iss_required => return Err(Violation::IssuerMissing.into()),
             _ => {}
         }

@@ -12,8 +12,9 @@ use crate::credentials::Credentials;
 use crate::error::{Error, Usage};
 use crate::exchange::Body;
 use crate::introspection::Introspection;
+use crate::quirks::Quirks;
 use crate::refresh::Refresh;
-use crate::registration::Registration;
+use crate::registration::{Registration, Settings};
 use crate::resource::ResourceCall;
 use crate::revocation::Revocation;
 use crate::secret::Secret;
@@ -43,8 +44,12 @@ impl Client {
             client_id: client_id.into(),
             redirect_uri: None,
             authentication: Authentication::none(),
-            login_limit: LOGIN_LIMIT,
-            allow_http: false,
+            settings: Settings {
+                login_limit: LOGIN_LIMIT,
+                quirks: Quirks::none(),
+                require_advertised_s256: false,
+                allow_http: false,
+            },
         }
     }
 
@@ -115,8 +120,7 @@ pub struct ClientBuilder {
     client_id: String,
     redirect_uri: Option<String>,
     authentication: Authentication,
-    login_limit: Duration,
-    allow_http: bool,
+    settings: Settings,
 }
 
 impl ClientBuilder {
@@ -135,21 +139,34 @@ impl ClientBuilder {
 
     /// How long a person may take: a login begun longer ago is refused when its code is exchanged. 30 minutes unless set.
     pub fn login_limit(mut self, limit: Duration) -> Self {
-        self.login_limit = limit;
+        self.settings.login_limit = limit;
+        self
+    }
+
+    /// Forgives what this server does against the RFCs.
+    pub fn quirks(mut self, quirks: Quirks) -> Self {
+        self.settings.quirks = quirks;
+        self
+    }
+
+    /// Refuses a server whose metadata does not say that it does S256. Without this, S256 is sent to a server that says
+    /// nothing of it, because many leave the member out. MCP clients must have it so.
+    pub fn require_advertised_s256(mut self) -> Self {
+        self.settings.require_advertised_s256 = true;
         self
     }
 
     /// Lets the server's endpoints be plain `http` on hosts that are not loopback. Everyone on the way then reads and
     /// changes codes, tokens and secrets; for closed test networks.
     pub fn danger_allow_http(mut self) -> Self {
-        self.allow_http = true;
+        self.settings.allow_http = true;
         self
     }
 
     /// The client. [`Error::Usage`] names the part that cannot be used, and why.
     pub fn build(self) -> Result<Client, Error> {
-        let Self { server, client_id, redirect_uri, authentication, login_limit, allow_http } = self;
-        let registration = Registration::new(server, client_id, redirect_uri, authentication, login_limit, allow_http)?;
+        let Self { server, client_id, redirect_uri, authentication, settings } = self;
+        let registration = Registration::new(server, client_id, redirect_uri, authentication, settings)?;
         Ok(Client(Arc::new(registration)))
     }
 }

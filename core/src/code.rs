@@ -65,7 +65,7 @@ impl CodeExchange {
         if login.client_id != own.client_id {
             return Err(Usage::OtherClient.into());
         }
-        if now.saturating_since(login.started_at) > own.login_limit {
+        if now.saturating_since(login.started_at) > own.settings.login_limit {
             return Err(CallbackError::Expired.into());
         }
         Ok(())

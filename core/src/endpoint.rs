@@ -52,6 +52,11 @@ pub(crate) fn token_request(registration: &Registration, form: Form) -> Request<
 /// A form for one of the server's endpoints, with the client's authentication.
 pub(crate) fn post(registration: &Registration, target: Uri, mut form: Form) -> Request<Body> {
     registration.authentication.write(&registration.client_id, &mut form);
+    send(registration, target, form)
+}
+
+/// A form that is complete, but for the client's credentials in the header.
+pub(crate) fn send(registration: &Registration, target: Uri, form: Form) -> Request<Body> {
     let mut headers = HeaderMap::with_capacity(3);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -73,19 +78,23 @@ pub(crate) fn tokens(
     granted: Granted,
     sent: &[&str],
 ) -> Result<Tokens, Error> {
-    answer(registration, response, asked, sent, |head, body| read_tokens(registration, head, body, asked, granted))
+    answer(registration, StatusCode::OK, response, asked, sent, |head, body| {
+        read_tokens(registration, head, body, asked, granted)
+    })
 }
 
-/// The meaning of any endpoint's answer: `read` tells that of a 200, and everything else is a refusal.
+/// The meaning of any endpoint's answer: `read` tells that of a success, and everything else is a refusal.
 pub(crate) fn answer<T>(
     registration: &Registration,
+    success: StatusCode,
     response: Response<Vec<u8>>,
     asked: UnixTime,
     sent: &[&str],
     read: impl FnOnce(&Parts, &[u8]) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let (head, mut body) = response.into_parts();
-    let read = if head.status == StatusCode::OK { read(&head, &body) } else { Err(refusal(&head, &body, asked)) };
+    let forgiven = registration.settings.quirks.success_of_any_kind && head.status.is_success();
+    let read = if head.status == success || forgiven { read(&head, &body) } else { Err(refusal(&head, &body, asked)) };
     body.as_mut_slice().zeroize();
     read.map_err(|error| conceal(error, registration, sent))
 }
@@ -111,6 +120,15 @@ fn read_tokens(
         "error_description",
         "error_uri",
     ];
+    let quirks = &registration.settings.quirks;
+    let form;
+    let body = match quirks.token_response_form_encoded.then(|| json::from_form(body)).flatten() {
+        Some(object) => {
+            form = object;
+            form.expose().as_bytes()
+        }
+        None => body,
+    };
     let ([access_token, token_type, expires_in, refresh_token, scope, id_token, error, description, uri], extra) =
         json::members(body, names)?;
     // A refusal stays one, whatever its status and whatever stands beside it.
@@ -118,11 +136,15 @@ fn read_tokens(
         return Err(error.into());
     }
     let access_token = credential(access_token)?.ok_or(access_token.missing())?;
-    let token_type = token_type.text()?.ok_or(token_type.missing())?;
-    let scope = read_scope(scope)?.or(granted.scope);
+    let token_type = match token_type.text()? {
+        None if quirks.token_type_missing => TokenType::Bearer,
+        None => return Err(token_type.missing().into()),
+        Some(text) => TokenType::parse(&text).ok_or(Violation::TokenType)?,
+    };
+    let scope = read_scope(scope, quirks.scope_separated_by_commas)?.or(granted.scope);
     Ok(Tokens {
         access_token,
-        token_type: TokenType::parse(&token_type).ok_or(Violation::TokenType)?,
+        token_type,
         issued_at: asked,
         expires_at: expires_in.seconds()?.map(|lifetime| asked.saturating_add(Duration::from_secs(lifetime))),
         refresh_token: credential(refresh_token)?.or(granted.refresh_token),
@@ -146,7 +168,7 @@ fn credential(member: Member<'_>) -> Result<Option<Secret>, Violation> {
 }
 
 /// Scope as a string, or as an array of strings. An empty one is a grant of nothing, not of everything asked for.
-pub(crate) fn read_scope(member: Member<'_>) -> Result<Option<Scope>, Violation> {
+pub(crate) fn read_scope(member: Member<'_>, commas: bool) -> Result<Option<Scope>, Violation> {
     let text = match member.strings()? {
         Some(tokens) => tokens.join(" "),
         None => match member.string()? {
@@ -154,6 +176,7 @@ pub(crate) fn read_scope(member: Member<'_>) -> Result<Option<Scope>, Violation>
             None => return Ok(None),
         },
     };
+    let text = if commas { text.replace(',', " ") } else { text };
     Scope::granted(&text).map(Some).ok_or(member.invalid())
 }
 
@@ -199,12 +222,20 @@ fn server_error(
 }
 
 /// A failure that names no code, by the name that RFC 6749 section 4.1.2.1 has for it.
-fn transient(head: &Parts, asked: UnixTime) -> ServerError {
+pub(crate) fn transient(head: &Parts, asked: UnixTime) -> ServerError {
     let code = match head.status {
         StatusCode::INTERNAL_SERVER_ERROR => ErrorCode::SERVER_ERROR,
         _ => ErrorCode::TEMPORARILY_UNAVAILABLE,
     };
     ServerError::new(Some(head.status), code, None, None, retry_after(&head.headers, asked))
+}
+
+/// Whether an answer calls itself JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let essence =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next()).unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence == "application/json" || essence.ends_with("+json")
 }
 
 /// Some servers quote the credentials they refuse; an error must not carry those on.

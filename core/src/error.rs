@@ -74,12 +74,25 @@ pub enum Usage {
     RedirectUri(&'static str),
     /// A login needs a redirect URI, of the client or of this login.
     NoRedirectUri,
-    /// The client id is empty or has characters outside printable ASCII (RFC 6749 appendix A.1).
+    /// The client id is empty or has characters outside printable ASCII (RFC 6749 appendix A.1), or a colon where HTTP
+    /// Basic is [not encoded](crate::Quirks::basic_not_encoded).
     ClientId,
     /// The client secret is empty or has characters outside printable ASCII (RFC 6749 appendix A.2).
     ClientSecret,
+    /// The server's metadata does not list the client's method of authentication.
+    Authentication {
+        /// The client's.
+        own: &'static str,
+        /// The server's, separated by spaces.
+        listed: String,
+    },
+    /// The server takes pushed requests only (RFC 9126 section 5): leave by
+    /// [`push`](crate::Authorization::push).
+    PushRequired,
     /// A scope token is empty or has characters outside RFC 6749 section 3.3 (a space separates two tokens).
     Scope,
+    /// Authorization details are not a list of objects that each have a `type` (RFC 9396 section 2).
+    Details,
     /// A resource cannot be asked for (RFC 8707 section 2), or no token may be sent to it (RFC 6750 section 5.3).
     Resource(&'static str),
     /// A code verifier is not 43 to 128 characters of `A-Z a-z 0-9 - . _ ~` (RFC 7636 section 4.1).
@@ -114,7 +127,12 @@ impl fmt::Display for Usage {
             Self::NoRedirectUri => f.write_str("a login needs a redirect URI: set it on the client or on the login"),
             Self::ClientId => f.write_str("client_id must be printable ASCII and not empty"),
             Self::ClientSecret => f.write_str("client_secret must be printable ASCII and not empty; a client without one authenticates by none"),
+            Self::Authentication { own, listed } => {
+                write!(f, "the client authenticates by {own}, and the server lists {}", listed.escape_debug())
+            }
+            Self::PushRequired => f.write_str("the server takes pushed authorization requests only"),
             Self::Scope => f.write_str("a scope token must be printable ASCII without space, \" and \\, and not empty; give each token by itself"),
+            Self::Details => f.write_str("authorization_details must be a list of objects that each have a type"),
             Self::Resource(why) => write!(f, "resource {why}"),
             Self::Verifier => f.write_str("code_verifier must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~"),
             Self::OwnedParameter(name) => write!(f, "parameter {name:?} is set by the library and cannot be given as an extra one"),
@@ -334,10 +352,25 @@ pub enum Violation {
     /// The token is of a type that cannot be used: `{"token_type":"mac"}` (RFC 6749 section 7.1).
     TokenType,
     /// The response names another issuer than the one the login was begun with: `?iss=https%3A%2F%2Fother` (RFC 9207
-    /// section 2.4).
+    /// section 2.4). Or the metadata names another than was asked for: `{"issuer":"https://other"}` (RFC 8414 section 3.3).
     Issuer,
+    /// The metadata names another resource than was asked for: `{"resource":"https://other"}` (RFC 9728 section 3.3).
+    Resource,
+    /// A member of the metadata cannot be used: its name, and why. `{"token_endpoint":"http://as.example.com/token"}`
+    Metadata(&'static str, &'static str),
+    /// There is no metadata in any of the places for it, and each was `404 Not Found`, say.
+    NoMetadata(Vec<Miss>),
     /// The server promises `iss` and the response has none (RFC 9207 section 2.4).
     IssuerMissing,
+}
+
+/// A place where there was no metadata, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// The URL that was asked.
+    pub url: String,
+    /// The status it answered with; a success that was no JSON object is one too.
+    pub status: StatusCode,
 }
 
 impl fmt::Display for Violation {
@@ -356,7 +389,13 @@ impl fmt::Display for Violation {
             Self::Invalid(name) => write!(f, "{name} in the server's answer has the wrong type or value"),
             Self::Duplicate(name) => write!(f, "the server's answer has {name} more than once"),
             Self::TokenType => f.write_str("the server's token_type is not Bearer"),
-            Self::Issuer => f.write_str("the response comes from another issuer than the login was begun with"),
+            Self::Issuer => f.write_str("the answer comes from another issuer than was asked"),
+            Self::Resource => f.write_str("the metadata is about another resource than was asked for"),
+            Self::Metadata(name, why) => write!(f, "the server's {name} {why}"),
+            Self::NoMetadata(missed) => {
+                f.write_str("the server has no metadata:")?;
+                missed.iter().try_for_each(|miss| write!(f, " {} at {};", miss.status.as_str(), miss.url))
+            }
             Self::IssuerMissing => f.write_str("the server promises iss in its responses, and this one has none"),
         }
     }

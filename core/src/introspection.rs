@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use rand_core::CryptoRng;
 
 use crate::endpoint;
@@ -56,7 +56,8 @@ impl Exchange for Introspection {
     fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<TokenState>, Error> {
         let asked = self.turn.answered()?;
         let sent = [self.token.expose()];
-        endpoint::answer(&self.registration, response, asked, &sent, |_, body| Ok(read(body)?)).map(Step::Done)
+        endpoint::answer(&self.registration, StatusCode::OK, response, asked, &sent, |_, body| Ok(read(body)?))
+            .map(Step::Done)
     }
 }
 
@@ -127,7 +128,7 @@ fn read(body: &[u8]) -> Result<TokenState, Violation> {
     }
     Ok(TokenState {
         active: true,
-        scope: endpoint::read_scope(scope)?,
+        scope: endpoint::read_scope(scope, false)?,
         client_id: client_id.string()?.map(Into::into),
         subject: subject.string()?.map(Into::into),
         expires_at: expires_at.seconds()?.map(UnixTime::from_secs),

@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::Violation;
+use crate::form;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
@@ -42,6 +43,16 @@ pub(crate) fn members<'a, const N: usize>(
         Some(name) => Err(Violation::Duplicate(name)),
         None => Ok((found, Extra::close(extra))),
     }
+}
+
+/// A form as an object of strings; `None` if it is no form.
+pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
+    let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
+    let mut members = String::new();
+    for (name, value) in form::pairs(text.trim_ascii()) {
+        push(&mut members, &name?, &Value::from(value?).to_string());
+    }
+    Extra::close(members).0
 }
 
 /// A member of an object: its name, and its value as it stands, if it is there.
@@ -96,6 +107,11 @@ impl<'a> Member<'a> {
 
     pub(crate) fn invalid(self) -> Violation {
         Violation::Invalid(self.name)
+    }
+
+    /// Whether it is not there, or null.
+    pub(crate) fn is_absent(self) -> bool {
+        matches!(self.raw, None | Some("null"))
     }
 
     pub(crate) fn missing(self) -> Violation {

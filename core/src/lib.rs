@@ -106,6 +106,7 @@ mod challenge;
 mod client;
 mod code;
 mod credentials;
+mod discovery;
 mod endpoint;
 mod error;
 mod exchange;
@@ -115,6 +116,9 @@ mod json;
 mod parameter;
 mod pending;
 mod pkce;
+mod protected;
+mod push;
+mod quirks;
 mod refresh;
 mod registration;
 mod resource;
@@ -128,6 +132,9 @@ mod token;
 mod uri;
 
 // In flow order: know the server, be a client, leave, return, redeem, use.
+pub use discovery::Discovery;
+pub use protected::{ProtectedResource, ResourceDiscovery};
+pub use quirks::Quirks;
 pub use server::Server;
 
 pub use authentication::Authentication;
@@ -136,6 +143,7 @@ pub use client::{Client, ClientBuilder};
 pub use authorization::Authorization;
 pub use pending::Pending;
 pub use pkce::Verifier;
+pub use push::Push;
 
 pub use callback::{Callback, MAX_CALLBACK};
 pub use code::{CodeExchange, CodeGrant};
@@ -155,7 +163,7 @@ pub use session::{Completion, Next, Session, Ticket};
 
 pub use exchange::{Body, Exchange, MAX_BODY, Step};
 
-pub use error::{CallbackError, Error, ErrorCode, Remedy, ServerError, Usage, Violation};
+pub use error::{CallbackError, Error, ErrorCode, Miss, Remedy, ServerError, Usage, Violation};
 
 pub use rand_core::{self, CryptoRng};
 pub use secret::Secret;

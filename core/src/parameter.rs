@@ -56,7 +56,7 @@ pub(crate) const RESPONSE: [&str; 6] = ["code", "state", "iss", "error", "error_
 /// `response` to JARM.
 pub(crate) const FOREIGN: [&str; 4] = ["access_token", "id_token", "refresh_token", "response"];
 
-const OWNED: [&str; 23] = [
+const OWNED: [&str; 24] = [
     // the authorization request
     "response_type",
     "response_mode",
@@ -67,6 +67,7 @@ const OWNED: [&str; 23] = [
     "code_challenge",
     "code_challenge_method",
     "resource",
+    "authorization_details",
     "request",
     "request_uri",
     // the token request

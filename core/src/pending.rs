@@ -30,10 +30,14 @@ pub struct Pending {
     pub(crate) redirect_uri: Arc<str>,
     pub(crate) issuer: Option<Arc<str>>,
     pub(crate) iss_required: bool,
+    /// But not where the response is an error.
+    pub(crate) iss_missing_on_errors: bool,
     pub(crate) client_id: Arc<str>,
     pub(crate) token_endpoint: Arc<str>,
     pub(crate) scope: Scope,
     pub(crate) resources: Vec<String>,
+    /// When what was pushed is forgotten.
+    pub(crate) leave_by: Option<UnixTime>,
     pub(crate) started_at: UnixTime,
 }
 
@@ -46,6 +50,11 @@ impl Pending {
     /// The redirect URI that the browser will return to, exactly as it was sent.
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
+    }
+
+    /// Until when the browser must have opened the URL, if the login was pushed (RFC 9126 section 2.2).
+    pub fn leave_by(&self) -> Option<UnixTime> {
+        self.leave_by
     }
 
     /// When the login was begun.
@@ -67,12 +76,16 @@ impl Serialize for Pending {
             issuer: Option<&'a str>,
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             iss_required: bool,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            iss_missing_on_errors: bool,
             client_id: &'a str,
             token_endpoint: &'a str,
             #[serde(skip_serializing_if = "str::is_empty")]
             scope: &'a str,
             #[serde(skip_serializing_if = "<[_]>::is_empty")]
             resource: &'a [String],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            leave_by: Option<UnixTime>,
             started_at: UnixTime,
         }
         let stored = Stored {
@@ -82,10 +95,12 @@ impl Serialize for Pending {
             redirect_uri: &self.redirect_uri,
             issuer: self.issuer.as_deref(),
             iss_required: self.iss_required,
+            iss_missing_on_errors: self.iss_missing_on_errors,
             client_id: &self.client_id,
             token_endpoint: &self.token_endpoint,
             scope: self.scope.as_str(),
             resource: &self.resources,
+            leave_by: self.leave_by,
             started_at: self.started_at,
         };
         stored.serialize(serializer)
@@ -109,11 +124,13 @@ impl<'de> Deserialize<'de> for Pending {
             redirect_uri: record.require("redirect_uri").map(text)?,
             issuer: record.take("issuer")?.map(text),
             iss_required: record.take("iss_required")?.unwrap_or_default(),
+            iss_missing_on_errors: record.take("iss_missing_on_errors")?.unwrap_or_default(),
             client_id: record.require("client_id").map(text)?,
             token_endpoint: record.require("token_endpoint").map(text)?,
             scope: Scope::granted(&record.take::<String, _>("scope")?.unwrap_or_default())
                 .ok_or_else(|| record.unfit("scope"))?,
             resources: record.take("resource")?.unwrap_or_default(),
+            leave_by: record.time("leave_by")?,
             started_at: record.time("started_at")?.ok_or_else(|| record.unfit("started_at"))?,
         })
     }

@@ -7,7 +7,8 @@ use http::{HeaderValue, Uri};
 
 use crate::authentication::{Authentication, is_printable};
 use crate::error::{Error, Usage};
-use crate::parameter::{is_owned, is_response};
+use crate::parameter::is_response;
+use crate::quirks::Quirks;
 use crate::server::Server;
 use crate::token::Tokens;
 use crate::uri;
@@ -28,7 +29,17 @@ pub(crate) struct Registration {
     pub(crate) token_target: Uri,
     pub(crate) revocation_target: Option<Uri>,
     pub(crate) introspection_target: Option<Uri>,
+    pub(crate) push_target: Option<Uri>,
+    pub(crate) settings: Settings,
+}
+
+/// What the application has chosen beyond who it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
     pub(crate) login_limit: Duration,
+    pub(crate) quirks: Quirks,
+    pub(crate) require_advertised_s256: bool,
+    pub(crate) allow_http: bool,
 }
 
 impl Registration {
@@ -37,38 +48,30 @@ impl Registration {
         client_id: String,
         redirect_uri: Option<String>,
         authentication: Authentication,
-        login_limit: Duration,
-        allow_http: bool,
+        settings: Settings,
     ) -> Result<Self, Error> {
-        let vet = if allow_http { uri::web } else { uri::secure };
-        if let Some(issuer) = &server.issuer {
-            let why = |why| Usage::Endpoint("issuer", why);
-            if vet(issuer).map_err(why)?.query().is_some() {
-                return Err(why("must not have a query").into());
-            }
-        }
-        if server.issuer.is_none() && server.authorization_response_iss_parameter_supported {
-            return Err(Usage::Endpoint("issuer", "is needed where the server promises iss in its responses").into());
-        }
-        if server.code_challenge_methods_supported.as_ref().is_some_and(|methods| !methods.iter().any(|m| m == "S256"))
-        {
-            return Err(Usage::Endpoint("code_challenge_methods_supported", "does not list S256").into());
-        }
-        if let Some(endpoint) = &server.authorization_endpoint {
-            let why = |why| Usage::Endpoint("authorization_endpoint", why);
-            let url = vet(endpoint).map_err(why)?;
-            // RFC 6749 section 3.1: "Request and response parameters MUST NOT be included more than once."
-            if url.query_pairs().any(|(name, _)| is_owned(&name)) {
-                return Err(why("must not have a query with parameters that a login sets").into());
-            }
+        server.vet(settings.allow_http)?;
+        if settings.require_advertised_s256 && server.code_challenge_methods_supported.is_none() {
+            return Err(
+                Usage::Endpoint("code_challenge_methods_supported", "is missing, so S256 is not advertised").into()
+            );
         }
         let target = |name, endpoint: &str| {
-            vet(endpoint).and_then(|url| uri::target(&url)).map_err(|why| Usage::Endpoint(name, why))
+            let url = uri::web(endpoint).and_then(|url| uri::target(&url));
+            url.map_err(|why| Usage::Endpoint(name, why))
         };
         let optional = |name, endpoint: &Option<String>| endpoint.as_deref().map(|text| target(name, text)).transpose();
         let token_target = target("token_endpoint", &server.token_endpoint)?;
         let revocation_target = optional("revocation_endpoint", &server.revocation_endpoint)?;
         let introspection_target = optional("introspection_endpoint", &server.introspection_endpoint)?;
+        let push_target =
+            optional("pushed_authorization_request_endpoint", &server.pushed_authorization_request_endpoint)?;
+        if let Some(listed) = &server.token_endpoint_auth_methods_supported
+            && !settings.quirks.authentication_unlisted
+            && !listed.iter().any(|method| method == authentication.name())
+        {
+            return Err(Usage::Authentication { own: authentication.name(), listed: listed.join(" ") }.into());
+        }
         if client_id.is_empty() || !is_printable(&client_id) {
             return Err(Usage::ClientId.into());
         }
@@ -77,9 +80,10 @@ impl Registration {
         }
         authentication.vet()?;
         Ok(Self {
-            issuer: server.issuer.as_deref().map(Arc::from),
+            // A template names no issuer that a response could be compared with.
+            issuer: server.issuer.as_deref().filter(|_| !settings.quirks.issuer_template).map(Arc::from),
             token_endpoint: Arc::from(server.token_endpoint.as_str()),
-            credentials: authentication.header(&client_id),
+            credentials: authentication.header(&client_id, settings.quirks.basic_not_encoded)?,
             client_id: Arc::from(client_id),
             redirect_uri: redirect_uri.map(Arc::from),
             server,
@@ -87,7 +91,8 @@ impl Registration {
             token_target,
             revocation_target,
             introspection_target,
-            login_limit,
+            push_target,
+            settings,
         })
     }
 

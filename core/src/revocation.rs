@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use rand_core::CryptoRng;
 
 use crate::endpoint;
@@ -74,7 +74,7 @@ impl Exchange for Revocation {
     fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<()>, Error> {
         let asked = self.turn.answered()?;
         let sent = [self.access_token.expose(), self.refresh_token.as_ref().map_or("", Secret::expose)];
-        match endpoint::answer(&self.registration, response, asked, &sent, |_, _| Ok(())) {
+        match endpoint::answer(&self.registration, StatusCode::OK, response, asked, &sent, |_, _| Ok(())) {
             Ok(()) if self.refresh_token.is_some() && !self.refresh_token_ended => {
                 self.refresh_token_ended = true;
                 self.turn.again();

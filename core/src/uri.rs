@@ -4,6 +4,8 @@
 //! used to make two parsers see two hosts, so what needs forgiving is refused, with a reason that never quotes the text
 //! (it may hold a password).
 
+use std::net::Ipv4Addr;
+
 use http::Uri;
 use url::{Host, Url};
 
@@ -60,6 +62,41 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
         Some(Host::Domain(domain)) => domain == "localhost",
         None => false,
     }
+}
+
+/// Whether this host could be anybody's: not an address of this machine or of a private network, nor `localhost`. What a
+/// name resolves to is not known here.
+pub(crate) fn is_public(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(domain)) => domain != "localhost" && !domain.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => is_public_v4(address),
+        Some(Host::Ipv6(address)) => match address.to_ipv4() {
+            // `::ffff:10.0.0.1` and `::10.0.0.1` are what they embed.
+            Some(embedded) => is_public_v4(embedded),
+            None => {
+                !(address.is_loopback()
+                    || address.is_unspecified()
+                    || address.is_multicast()
+                    || address.is_unique_local()
+                    || address.is_unicast_link_local())
+            }
+        },
+        None => false,
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    !(address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_unspecified()
+        || address.is_broadcast()
+        || address.is_multicast()
+        || address.is_documentation()
+        // RFC 6598: shared by a provider's customers; RFC 1122: "this network".
+        || (first == 100 && (64..128).contains(&second))
+        || first == 0)
 }
 
 /// The same URL as a request's target.
