@@ -117,6 +117,7 @@ mod parameter;
 mod pending;
 mod pkce;
 mod protected;
+mod providers;
 mod push;
 mod quirks;
 mod refresh;
@@ -134,6 +135,7 @@ mod uri;
 // In flow order: know the server, be a client, leave, return, redeem, use.
 pub use discovery::Discovery;
 pub use protected::{ProtectedResource, ResourceDiscovery};
+pub use providers::{Endpoints, Place, Provider};
 pub use quirks::Quirks;
 pub use server::Server;
 

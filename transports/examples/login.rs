@@ -14,6 +14,7 @@ mod listener;
 mod store;
 
 use std::fmt::Display;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use failure::Failure;
 use http::Request;
 use listener::Listener;
 use proofkey::blocking::{Session, Transport};
-use proofkey::{Authentication, Client, Secret, Server, Tokens, UnixTime};
+use proofkey::{Authentication, Client, Discovery, Provider, Quirks, Secret, Server, Tokens, UnixTime};
 use proofkey_test_server::{RegisteredClient, TestServer};
 use serde_json::{Value, json};
 
@@ -35,7 +36,19 @@ use serde_json::{Value, json};
 #[command(after_help = "With no arguments it logs in to a server of its own.\n\
     Exit status: 0 logged in, 2 wrong arguments, 3 refused, 4 timed out, 5 not our login, 6 network, 1 other.")]
 struct Arguments {
-    /// Where the browser goes; with --token-endpoint and --client-id, a real provider
+    /// A real provider by its name: its metadata is fetched
+    #[arg(long, value_name = "URL", conflicts_with_all = ["authorization_endpoint", "provider"])]
+    issuer: Option<String>,
+    /// A well-known provider: google, github, ..; --list-providers names them all
+    #[arg(long, value_name = "NAME", conflicts_with = "authorization_endpoint", requires = "client_id")]
+    provider: Option<String>,
+    /// What the provider's addresses leave open: tenant, domain, ..
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value, requires = "provider")]
+    fill: Vec<(String, String)>,
+    /// Name the well-known providers, and what is to know of them
+    #[arg(long)]
+    list_providers: bool,
+    /// Where the browser goes; with --token-endpoint and --client-id, a provider without metadata
     #[arg(long, value_name = "URL", requires_all = ["token_endpoint", "client_id"])]
     authorization_endpoint: Option<String>,
     /// Where the code becomes tokens
@@ -44,11 +57,11 @@ struct Arguments {
     /// Where tokens are given back
     #[arg(long, value_name = "URL", requires = "authorization_endpoint")]
     revocation_endpoint: Option<String>,
-    /// Who the application is at the provider
-    #[arg(long, value_name = "ID", requires = "authorization_endpoint")]
-    client_id: Option<String>,
+    /// Who the application is at the provider; the embedded server's public client unless given
+    #[arg(long, value_name = "ID", default_value = RegisteredClient::PUBLIC.id)]
+    client_id: String,
     /// Its secret, sent by HTTP Basic; as an argument it is visible to others on this machine
-    #[arg(long, value_name = "SECRET", requires = "client_id", env = "PROOFKEY_CLIENT_SECRET", hide_env_values = true)]
+    #[arg(long, value_name = "SECRET", env = "PROOFKEY_CLIENT_SECRET", hide_env_values = true)]
     client_secret: Option<String>,
     /// Send the secret in the body instead
     #[arg(long, requires = "client_secret")]
@@ -59,6 +72,12 @@ struct Arguments {
     /// A parameter of the provider's for the authorization URL
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     param: Vec<(String, String)>,
+    /// Ask for tokens for this resource
+    #[arg(long, value_name = "URL")]
+    resource: Vec<String>,
+    /// Push the login's parameters to the server first
+    #[arg(long)]
+    par: bool,
     /// The loopback port to return to; any free one unless given
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -103,14 +122,17 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let story = Arc::new(Story { on_stderr: arguments.json, step: AtomicU32::new(1) });
-    let embedded = match arguments.authorization_endpoint {
-        Some(_) => None,
-        None => Some(TestServer::start().map_err(|error| Failure::other(format!("no embedded server: {error}")))?),
+    if arguments.list_providers {
+        return list_providers();
+    }
+    let real = arguments.authorization_endpoint.is_some() || arguments.issuer.is_some() || arguments.provider.is_some();
+    let embedded = match real {
+        true => None,
+        false => Some(TestServer::start().map_err(|error| Failure::other(format!("no embedded server: {error}")))?),
     };
-    let client = client(arguments, embedded.as_ref())?;
-    story.tell("server", client.server().issuer.as_ref().unwrap_or(&client.server().token_endpoint));
-    story.tell("client", client.client_id());
     let transport = Transport::new()?;
+    let client = client(arguments, &transport, embedded.as_ref(), &story)?;
+    story.tell("client", client.client_id());
 
     // Tokens that were kept, or those of a login now; and a session that keeps them fresh.
     let kept = arguments.store.as_deref().map(store::load).transpose()?.flatten();
@@ -166,34 +188,41 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The client of the arguments, or one that the embedded server knows.
-fn client(arguments: &Arguments, embedded: Option<&TestServer>) -> Result<Client, Failure> {
-    let (mut server, id) = match (embedded, &arguments.authorization_endpoint, &arguments.token_endpoint) {
-        (None, Some(authorization), Some(token)) => {
-            (Server::new(authorization, token), arguments.client_id.as_deref().unwrap_or_default())
+/// The client of the arguments, at a server that is told or found.
+fn client(
+    arguments: &Arguments,
+    transport: &Transport,
+    embedded: Option<&TestServer>,
+    story: &Story,
+) -> Result<Client, Failure> {
+    let mut quirks = Quirks::none();
+    let mut issuer = arguments.issuer.clone().or(embedded.map(|server| server.issuer().to_owned()));
+    let mut server = None;
+    if let Some(name) = &arguments.provider {
+        let unknown = || Failure::other(format!("{name:?} is no provider that --list-providers names"));
+        let provider = Provider::named(name).ok_or_else(unknown)?;
+        let fill: Vec<(&str, &str)> = arguments.fill.iter().map(|(name, value)| (&**name, &**value)).collect();
+        (quirks, issuer, server) = (provider.quirks, provider.issuer(&fill)?, provider.server(&fill)?);
+    }
+    let mut server = match (issuer, server, &arguments.authorization_endpoint, &arguments.token_endpoint) {
+        (Some(issuer), ..) => {
+            story.tell("asking", format_args!("{issuer} what it is"));
+            transport.run(Discovery::new(issuer).quirks(quirks))?
         }
-        (Some(embedded), ..) => {
-            let mut server = Server::new(embedded.authorization_endpoint(), embedded.token_endpoint());
-            server.issuer = Some(embedded.issuer().to_owned());
-            server.authorization_response_iss_parameter_supported = true;
-            server.revocation_endpoint = Some(embedded.revocation_endpoint());
-            (server, RegisteredClient::PUBLIC.id)
-        }
-        _ => {
-            return Err(Failure::other(
-                "a real provider needs --authorization-endpoint, --token-endpoint, --client-id",
-            ));
-        }
+        (None, Some(server), ..) => server,
+        (None, None, Some(authorization), Some(token)) => Server::new(authorization, token),
+        _ => return Err(Failure::other("a provider needs --issuer, --provider, or its endpoints")),
     };
     if let Some(endpoint) = &arguments.revocation_endpoint {
         server.revocation_endpoint = Some(endpoint.clone());
     }
+    story.tell("server", server.issuer.as_ref().unwrap_or(&server.token_endpoint));
     let authentication = match &arguments.client_secret {
         None => Authentication::none(),
         Some(secret) if arguments.client_secret_post => Authentication::post(secret.as_str()),
         Some(secret) => Authentication::basic(secret.as_str()),
     };
-    Ok(Client::builder(server, id).authentication(authentication).build()?)
+    Ok(Client::builder(server, &arguments.client_id).authentication(authentication).quirks(quirks).build()?)
 }
 
 /// The login itself: leave, return, redeem.
@@ -216,7 +245,16 @@ fn log_in(
     for (name, value) in &arguments.param {
         authorization = authorization.param(name, value);
     }
-    let (url, pending) = transport.start(authorization)?;
+    for resource in &arguments.resource {
+        authorization = authorization.resource(resource);
+    }
+    let (url, pending) = if arguments.par {
+        let pushed = transport.run(authorization.push())?;
+        story.tell("pushed", "the login's parameters to the server; the URL only refers to them");
+        pushed
+    } else {
+        transport.start(authorization)?
+    };
     story.tell("leaving", &url);
     match embedded {
         Some(server) if !arguments.browser => {
@@ -241,6 +279,19 @@ fn log_in(
     let tokens = transport.run(client.exchange(grant))?;
     story.tell("exchanged", "the code and its verifier for tokens");
     Ok(tokens)
+}
+
+fn list_providers() -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for provider in Provider::all() {
+        let holes: Vec<_> = provider.holes().map(|hole| format!(" --fill {hole}=..")).collect();
+        let shown = writeln!(out, "{}{}  ({})", provider.name, holes.concat(), provider.title)
+            .and_then(|()| provider.notes.iter().try_for_each(|note| writeln!(out, "    {note}")));
+        if shown.is_err() {
+            break; // Nobody reads on.
+        }
+    }
+    Ok(())
 }
 
 /// What a protected resource answered.
