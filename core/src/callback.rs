@@ -15,10 +15,11 @@ use url::Url;
 
 use crate::authentication::is_printable;
 use crate::code::CodeGrant;
-use crate::error::{CallbackError, Error, ErrorCode, ServerError, Violation};
+use crate::error::{CallbackError, Error, Violation};
 use crate::form;
 use crate::parameter::{FOREIGN, RESPONSE, is_response};
 use crate::pending::Pending;
+use crate::refusal::{ErrorCode, ServerError};
 use crate::secret::Secret;
 
 /// The parameters that a browser brought to the redirect URI; not yet believed.

@@ -17,8 +17,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
-use crate::error::ErrorCode;
 use crate::json;
+use crate::refusal::ErrorCode;
 use crate::scope::Scope;
 
 /// One challenge of a response: a scheme and what goes with it.

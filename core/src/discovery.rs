@@ -22,10 +22,11 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use rand_core::CryptoRng;
 
 use crate::endpoint;
-use crate::error::{Error, Miss, Usage, Violation, is_transient};
+use crate::error::{Error, Miss, Usage, Violation};
 use crate::exchange::{Body, Exchange, MAX_BODY, Step, Turn};
 use crate::json;
 use crate::quirks::Quirks;
+use crate::refusal::is_transient;
 use crate::server::{Server, vet_issuer};
 use crate::time::UnixTime;
 
@@ -108,7 +109,8 @@ impl Discovery {
     }
 
     fn read(&self, head: &Parts, body: &[u8]) -> Result<Server, Error> {
-        let mut server: Server = serde_json::from_slice(body).map_err(|_| mistake(body))?;
+        let object = body.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(body);
+        let mut server: Server = serde_json::from_slice(object).map_err(|_| mistake(body))?;
         let issuer = server.issuer.as_deref().ok_or(Violation::Missing("issuer"))?;
         if !self.is_issuer(issuer) {
             return Err(Violation::Issuer.into());
@@ -218,9 +220,10 @@ fn mistake(body: &[u8]) -> Violation {
                 return Err(list.invalid());
             }
         }
-        Err(Violation::Missing("token_endpoint"))
+        let [_, _, token_endpoint, ..] = texts;
+        if token_endpoint.is_absent() { Err(token_endpoint.missing()) } else { Ok(()) }
     };
-    find().err().unwrap_or(Violation::NotJson)
+    find().err().unwrap_or(Violation::Invalid("metadata"))
 }
 
 /// Whether `issuer` is `template` with one path segment in the place of its braces.

@@ -23,10 +23,11 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use zeroize::Zeroize;
 
 use crate::authentication::is_printable;
-use crate::error::{Error, ErrorCode, ServerError, Violation, is_transient};
+use crate::error::{Error, Violation};
 use crate::exchange::{Body, MAX_BODY};
 use crate::form::Form;
 use crate::json::{self, Member};
+use crate::refusal::{ErrorCode, ServerError, is_transient};
 use crate::registration::Registration;
 use crate::scope::Scope;
 use crate::secret::Secret;

@@ -121,6 +121,7 @@ mod providers;
 mod push;
 mod quirks;
 mod refresh;
+mod refusal;
 mod registration;
 mod resource;
 mod revocation;
@@ -165,7 +166,8 @@ pub use session::{Completion, Next, Session, Ticket};
 
 pub use exchange::{Body, Exchange, MAX_BODY, Step};
 
-pub use error::{CallbackError, Error, ErrorCode, Miss, Remedy, ServerError, Usage, Violation};
+pub use error::{CallbackError, Error, Miss, Remedy, Usage, Violation};
+pub use refusal::{ErrorCode, ServerError};
 
 pub use rand_core::{self, CryptoRng};
 pub use secret::Secret;

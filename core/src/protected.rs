@@ -24,7 +24,7 @@ use crate::error::{Error, Usage, Violation};
 use crate::exchange::{Body, Exchange, Step, Turn};
 use crate::json::{self, Extra};
 use crate::quirks::Quirks;
-use crate::server::Server;
+use crate::server::{Server, vet_issuer};
 use crate::time::UnixTime;
 use crate::uri;
 
@@ -115,7 +115,7 @@ impl ResourceDiscovery {
     /// A resource on this machine may send us anywhere on it; others may not.
     fn may_go(&self, url: &url::Url) -> bool {
         let is_local = uri::secure(&self.resource).is_ok_and(|resource| uri::is_loopback(&resource));
-        self.allow_private || is_local || uri::is_public(url)
+        self.allow_private || uri::is_public(url) || (is_local && uri::is_loopback(url))
     }
 
     fn read(&self, body: &[u8]) -> Result<Found, Error> {
@@ -127,7 +127,11 @@ impl ResourceDiscovery {
         }
         let issuer = servers.strings()?.and_then(|servers| servers.into_iter().next()).ok_or(servers.missing())?;
         let refuse = |why| Violation::Metadata("authorization_servers", why);
-        if !self.may_go(&uri::secure(&issuer).map_err(refuse)?) {
+        let url = vet_issuer(&issuer, false).map_err(|usage| match usage {
+            Usage::Endpoint(_, why) => refuse(why),
+            _ => servers.invalid(),
+        })?;
+        if !self.may_go(&url) {
             return Err(refuse("names a host of a private network").into());
         }
         Ok(Found {

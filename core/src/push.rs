@@ -52,6 +52,8 @@ impl Exchange for Push {
         let Some(target) = registration.push_target.clone() else {
             return Err(Usage::NoEndpoint("pushed_authorization_request_endpoint").into());
         };
+        // Where there is nowhere to go afterwards, nothing is pushed.
+        drop(self.authorization.begin_url()?);
         let mut form = Form::with_capacity(1024);
         self.pending = Some(self.authorization.write(&mut form, now, rng)?);
         // The client's id is among the parameters already.

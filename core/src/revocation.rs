@@ -15,9 +15,10 @@ use http::{Request, Response, StatusCode};
 use rand_core::CryptoRng;
 
 use crate::endpoint;
-use crate::error::{Error, ErrorCode, Usage};
+use crate::error::{Error, Usage};
 use crate::exchange::{Body, Exchange, Step, Turn};
 use crate::form::Form;
+use crate::refusal::ErrorCode;
 use crate::registration::Registration;
 use crate::secret::Secret;
 use crate::time::UnixTime;

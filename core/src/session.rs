@@ -26,8 +26,9 @@ use rand_core::CryptoRng;
 
 use crate::challenge::Challenge;
 use crate::client::Client;
-use crate::error::{Error, ErrorCode, Remedy};
+use crate::error::{Error, Remedy};
 use crate::refresh::Refresh;
+use crate::refusal::ErrorCode;
 use crate::time::UnixTime;
 use crate::token::Tokens;
 
