@@ -28,7 +28,9 @@ fuzz_target!(|input: &str| {
             && ["error", "access_token", "id_token"].iter().all(|name| all(query, name).concat().is_empty())
     };
     let query = [Some(input), behind].into_iter().flatten().find(|query| is_good(query)).expect("a good response");
-    if let Some(place) = input.trim_ascii_end().strip_suffix(query).filter(|place| !place.starts_with('/') && place.contains(":/")) {
+    if let Some(place) =
+        input.trim_ascii_end().strip_suffix(query).filter(|place| !place.starts_with('/') && place.contains(":/"))
+    {
         let place = url::Url::parse(place.trim_end_matches('?')).expect("a URL");
         assert_eq!(place.as_str(), REDIRECT_URI);
     }
