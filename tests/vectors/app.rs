@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::{Debug, Display};
-use std::time::Duration;
 
 use http::{HeaderMap, Method, Response, StatusCode};
 use proofkey_core::rand_core::{TryCryptoRng, TryRng};
@@ -41,7 +40,7 @@ pub(crate) enum Fail {
     /// The session has nothing left to renew its tokens with.
     LogIn,
     /// The session's last refresh failed: not before then.
-    Later(Duration),
+    Later,
     /// `http` has no such header: no transport could have delivered it.
     Undeliverable,
     Error(Error),

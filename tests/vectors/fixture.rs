@@ -78,20 +78,20 @@ impl Fixture {
         };
         let flag = "authorization_response_iss_parameter_supported";
         match ctx {
-            "base" | "public" | "resource" | "many_grants" | "revocation" | "introspection" => {}
+            "base" | "public" | "revocation" | "introspection" | "resource" | "refresh_valid" | "refresh_fresh"
+            | "refresh_unexpired" | "many_grants" => {}
             "confidential" | "confidential_basic" => fixture.confidential("basic"),
             "confidential_post" => fixture.confidential("post"),
             // Due for renewal, and good for half a minute more.
             "refresh" | "refresh_due" | "refresh_public" => fixture.expires(30),
             "refresh_expired" | "resource_expired" => fixture.expires(-1),
-            "refresh_valid" | "refresh_fresh" | "refresh_unexpired" => {}
             "refresh_no_expiry" => fixture.never_had("expires_at"),
             "refresh_no_rt" | "refresh_none" | "refresh_no_token" | "refresh_no_refresh_token" | "no_refresh_token" => {
                 fixture.expires(-1);
                 fixture.never_had("refresh_token");
             }
             "resource_no_rt" | "resource_no_refresh" | "resource_no_refresh_token" => {
-                fixture.never_had("refresh_token")
+                fixture.never_had("refresh_token");
             }
             "refresh_confidential" | "refresh_basic" | "refresh_confidential_basic" => {
                 fixture.expires(30);
@@ -103,7 +103,7 @@ impl Fixture {
             }
             "refresh_resource" | "refresh_resources" => {
                 fixture.expires(30);
-                fixture.tokens["resource"] = json!(["https://api.example.com/"]);
+                fixture.resources = vec!["https://api.example.com/".to_owned()];
             }
             "no_iss_flag" | "iss_flag_absent" => drop(fixture.server.as_object_mut().map(|server| server.remove(flag))),
             "iss_flag_false" => fixture.server[flag] = Value::Bool(false),
@@ -143,6 +143,13 @@ impl Fixture {
     fn loopback(&mut self, host: &str) {
         self.redirect_uri = Some(format!("http://{host}:{PORT}/cb"));
         self.redirect_late = true;
+    }
+
+    /// The tokens as stored: of a grant for the resources.
+    pub(crate) fn stored(&self) -> String {
+        let mut tokens = self.tokens.clone();
+        tokens["resource"] = self.resources.clone().into();
+        tokens.to_string()
     }
 
     pub(crate) fn server(&self, name: &str) -> &str {
