@@ -15,8 +15,9 @@ fuzz_target!(|input: &str| {
     let Ok(grant) = pending.accept(callback) else { return };
     assert!(is_for);
 
-    // The parameters are all of the input, or what stands behind the first question mark.
-    let behind = input.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default());
+    // But for the fragment, the parameters are all of the input, or what stands behind the first question mark.
+    let input = input.split('#').next().unwrap_or_default();
+    let behind = input.split_once('?').map(|(_, query)| query.trim_ascii_end());
     let all = |query: &str, name: &str| -> Vec<String> {
         parse(query.as_bytes()).filter(|(n, _)| n == name).map(|(_, value)| value.into_owned()).collect()
     };
@@ -27,7 +28,9 @@ fuzz_target!(|input: &str| {
             && ["error", "access_token", "id_token"].iter().all(|name| all(query, name).concat().is_empty())
     };
     let query = [Some(input), behind].into_iter().flatten().find(|query| is_good(query)).expect("a good response");
-    if let Some(place) = input.strip_suffix(query).filter(|place| !place.starts_with('/') && place.contains(":/")) {
+    if let Some(place) =
+        input.trim_ascii_end().strip_suffix(query).filter(|place| !place.starts_with('/') && place.contains(":/"))
+    {
         let place = url::Url::parse(place.trim_end_matches('?')).expect("a URL");
         assert_eq!(place.as_str(), REDIRECT_URI);
     }

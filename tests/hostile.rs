@@ -3,11 +3,12 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use proofkey_core::{
-    Authentication, Authorization, Body, Callback, CallbackError, Challenge, Client, ClientBuilder, CodeExchange,
-    CodeGrant, CryptoRng, Error, ErrorCode, Exchange, Extra, MAX_BODY, Pending, Remedy, Scope, Secret, Server,
-    ServerError, Step, TokenType, Tokens, UnixTime, Usage, Verifier, Violation,
+    Authentication, Authorization, BearerChallenge, Body, Callback, CallbackError, Challenge, Client, ClientBuilder,
+    CodeExchange, CodeGrant, Completion, Credentials, CryptoRng, Error, ErrorCode, Exchange, Extra, Introspection,
+    MAX_BODY, Next, Pending, Refresh, Remedy, ResourceCall, Revocation, Scope, Secret, Server, ServerError, Session,
+    Step, Ticket, TokenState, TokenType, Tokens, UnixTime, Usage, Verifier, Violation,
 };
 
 mod support;
@@ -38,7 +39,43 @@ fn blind<X: Exchange + 'static>(exchange: X) -> Box<dyn Exchange<Output = ()>> {
 
 /// Every operation there is: its name, the requests it may make at most, and how it begins.
 type Operation = (&'static str, usize, fn() -> Box<dyn Exchange<Output = ()>>);
-const OPERATIONS: &[Operation] = &[("code exchange", 1, || blind(client().exchange(grant(&client()))))];
+const OPERATIONS: &[Operation] = &[
+    ("code exchange", 1, || blind(client().exchange(grant(&client())))),
+    ("refresh", 1, || blind(everything().refresh(&tokens()).expect("a refresh"))),
+    ("credentials", 1, || blind(everything().credentials().scope(["photos"]))),
+    ("call", 1, || blind(everything().call(&tokens(), resource()))),
+    ("revocation", 2, || blind(everything().revoke(&tokens()).expect("a revocation"))),
+    ("introspection", 1, || blind(everything().introspect(&Secret::new(INTROSPECTED)))),
+];
+
+/// A client with a secret, at a server with every endpoint.
+fn everything() -> Client {
+    let mut server = server();
+    server.revocation_endpoint = Some("https://as.example.com/revoke".to_owned());
+    server.introspection_endpoint = Some("https://as.example.com/introspect".to_owned());
+    let builder = Client::builder(server, "s6BhdRkqt3").redirect_uri(REDIRECT_URI);
+    builder.authentication(Authentication::post(CLIENT_SECRET)).build().expect("a client")
+}
+
+/// Its tokens, with whatever they may have.
+fn tokens() -> Tokens {
+    let stored = format!(
+        r#"{{"v":1,"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","issued_at":{now},"expires_at":{now},
+            "refresh_token":"{REFRESH_TOKEN}","id_token":"{ID_TOKEN}","scope":"photos","client_id":"s6BhdRkqt3",
+            "token_endpoint":"https://as.example.com/token","extra":{{"member":"{MEMBER}"}}}}"#,
+        now = NOW.as_secs()
+    );
+    serde_json::from_str(&stored).expect("tokens")
+}
+
+/// A request of the application's, with what is its own secret.
+fn resource() -> Request<String> {
+    let mut request = Request::post("https://api.example.com/photos").body(BODY.to_owned()).expect("a request");
+    let mut own = HeaderValue::from_static(HEADER);
+    own.set_sensitive(true);
+    request.headers_mut().insert("x-own", own);
+    request
+}
 
 /// What the server answers, each for ever.
 fn answers() -> Vec<(&'static str, Response<Vec<u8>>)> {
@@ -153,6 +190,64 @@ fn damaged_input_is_an_error_and_never_a_panic() {
         *(if read.is_ok() { &mut good } else { &mut bad }) += 1;
     }
     assert!(good > 100 && bad > 100, "{good} callbacks were read, {bad} were not");
+    let (mut good, mut bad) = (0, 0);
+    for damaged in damaged(r#"{"active":true,"scope":["a","b"],"exp":1.5e9,"sub":"\u00e9","x":[{}]}"#, 4000) {
+        let mut exchange = everything().introspect(&Secret::new("a"));
+        let _request = exchange.next_request(NOW, &mut Octets::appendix_b()).expect("a request");
+        let read = exchange.handle_response(response(200, &[], damaged));
+        *(if read.is_ok() { &mut good } else { &mut bad }) += 1;
+    }
+    assert!(good > 100 && bad > 100, "{good} tokens were told of, {bad} were not");
+    let (mut good, mut bad) = (0, 0);
+    for damaged in
+        damaged(r#"Basic realm="a \"b\", c", Bearer scope="d e", error=invalid_token, Negotiate ab+/=="#, 4000)
+    {
+        let Ok(value) = HeaderValue::from_bytes(&damaged) else { continue };
+        let headers: HeaderMap = [(http::header::WWW_AUTHENTICATE, value)].into_iter().collect();
+        let read = Challenge::bearer(&headers).is_some();
+        assert!(Challenge::all(&headers).len() <= damaged.len() && (!read || !Challenge::all(&headers).is_empty()));
+        *(if read { &mut good } else { &mut bad }) += 1;
+    }
+    assert!(good > 100 && bad > 100, "{good} challenges were read, {bad} were not");
+}
+
+/// Headers as long as a server may make them, and longer.
+#[test]
+fn hostile_challenges_are_read_in_no_time() {
+    let long = |text: &str| text.repeat(500_000 / text.len());
+    let hostile = [
+        long("Bearer "),
+        long("Bearer, "),
+        long(","),
+        long(" "),
+        long("a="),
+        long("a=b,"),
+        long("a=b, "),
+        long("Bearer a=b, "),
+        format!("Bearer a=\"{}", long("\\\\")),
+        format!("Bearer a=\"{}", long("\\\"")),
+        format!("Bearer {}", long("a=b,")),
+        format!("Bearer {}", long("a = b ,")),
+        format!("Bearer {}", long("=")),
+        format!("Bearer {}", long("ab/")),
+    ];
+    for text in &hostile {
+        let began = std::time::Instant::now();
+        let mut headers = HeaderMap::new();
+        for _ in 0..20 {
+            headers.append("www-authenticate", text.parse().expect("a value"));
+        }
+        let all = Challenge::all(&headers);
+        assert!(all.len() <= 64 * 1024, "{}", all.len());
+        assert!(Challenge::bearer(&headers).is_none_or(|bearer| bearer.error.is_none()));
+        let start: String = text.chars().take(20).collect();
+        assert!(began.elapsed() < Duration::from_secs(5), "{start}: {:?}", began.elapsed());
+    }
+    // A long header does not hide the short one before it.
+    let mut headers = HeaderMap::new();
+    headers.append("www-authenticate", "Bearer error=invalid_token".parse().expect("a value"));
+    headers.append("www-authenticate", hostile[2].parse().expect("a value"));
+    assert_eq!(Challenge::bearer(&headers).and_then(|bearer| bearer.error), Some(ErrorCode::INVALID_TOKEN));
 }
 
 // What must not be printed. Each has characters that encodings change.
@@ -162,11 +257,15 @@ const ACCESS_TOKEN: &str = "Canary.access/token+1==";
 const REFRESH_TOKEN: &str = "Canary.refresh/token+2==";
 const ID_TOKEN: &str = "eyJDYW5hcnk.Canary-id.token_3";
 const MEMBER: &str = "Canary member/that+nobody=knows";
+const INTROSPECTED: &str = "Canary.introspected/token+4==";
+const HEADER: &str = "Canary header/of+the=application";
+const BODY: &str = "Canary body/of+the=application";
 /// The verifier and the state: base64url of these octets, each of which is another.
 const OCTETS: fn() -> Octets = || Octets::new((100..164).collect::<Vec<u8>>());
 const VERIFIER: &str = "ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1-f4CBgoM";
 const STATE: &str = "hIWGh4iJiouMjY6PkJGSk5SVlpeYmZqbnJ2en6ChoqM";
-const SECRETS: [&str; 8] = [CODE, CLIENT_SECRET, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN, MEMBER, VERIFIER, STATE];
+const SECRETS: [&str; 11] =
+    [CODE, CLIENT_SECRET, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN, MEMBER, INTROSPECTED, HEADER, BODY, VERIFIER, STATE];
 
 /// The client with a secret, in the header or in the body.
 fn confidential(authentication: Authentication) -> Client {
@@ -256,6 +355,129 @@ fn no_value_prints_a_secret() {
         assert_silent("Secret", &format!("{}{}", debugged(tokens.access_token()), tokens.access_token()));
         assert_silent("Verifier", &debugged(&Verifier::new(VERIFIER).unwrap()));
     }
+}
+
+/// The same for all that comes after the login: whatever is answered, and where a server quotes what it was sent.
+#[test]
+fn no_operation_prints_a_secret() {
+    let bodies = [
+        format!(r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","refresh_token":["{REFRESH_TOKEN}"]}}"#),
+        format!(r#"{{"active":"{MEMBER}","access_token":["{ACCESS_TOKEN}"]}}"#),
+        format!(r#"{{"active":true,"sub":["{MEMBER}"]}}"#),
+        format!(r#"{{"active":false,"active":false,"{MEMBER}":1"#),
+        format!(r#"{{"error":["{REFRESH_TOKEN}"]}}"#),
+        format!("<h1>{MEMBER}</h1>"),
+    ];
+    for (operation, _, begin) in OPERATIONS.iter().skip(1) {
+        for (status, body) in bodies.iter().flat_map(|body| [200, 400, 503].map(|status| (status, body))) {
+            answer(operation, begin(), status, body);
+        }
+        let sent: &[&str] = match *operation {
+            "refresh" => &[REFRESH_TOKEN, CLIENT_SECRET],
+            "revocation" => &[REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET],
+            "introspection" => &[INTROSPECTED, CLIENT_SECRET],
+            _ => &[CLIENT_SECRET],
+        };
+        for secret in sent {
+            answer(operation, begin(), 503, &format!(r#"{{"error":"{secret}"}}"#));
+            let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            for quoted in [*secret, &form, &form.replace('+', "%20")] {
+                answer(operation, begin(), 400, &description(quoted));
+                answer(operation, begin(), 200, &description(quoted));
+            }
+        }
+    }
+}
+
+/// Runs an exchange whose requests are all answered so, and looks at whatever can be printed of it.
+fn answer(operation: &str, mut exchange: Box<dyn Exchange<Output = ()>>, status: u16, body: &str) {
+    while let Ok(request) = exchange.next_request(NOW, &mut OCTETS()) {
+        assert_silent(&format!("the request of a {operation}"), &debugged(&request));
+        match exchange.handle_response(response(status, &[], body)) {
+            Err(error) => assert_silent(&format!("{operation}: {status} {body}"), &told(&error)),
+            Ok(Step::Again { .. }) => {}
+            Ok(Step::Done(())) => break,
+        }
+    }
+}
+
+/// Before, between and after their requests.
+#[test]
+fn no_exchange_prints_a_secret() {
+    fn play<X: Exchange<Output: Debug> + Debug>(what: &str, mut exchange: X, answer: &str) {
+        assert_silent(&format!("{what}, before"), &debugged(&exchange));
+        let mut requests = 0;
+        loop {
+            let request = exchange.next_request(NOW, &mut OCTETS()).expect("a request");
+            assert!(
+                SECRETS.iter().any(|secret| {
+                    let (headers, body) = (request.headers(), String::from_utf8_lossy(request.body().as_ref()));
+                    let header = headers.get("authorization").map(|value| value.to_str().expect("ASCII"));
+                    leak(&body, secret).is_some() || header.is_some_and(|header| leak(header, secret).is_some())
+                }),
+                "{what} sends no secret"
+            );
+            assert_silent(&format!("{what}'s request"), &debugged(&request));
+            assert_silent(&format!("{what}, waiting"), &debugged(&exchange));
+            requests += 1;
+            let step = exchange.handle_response(response(200, &[], answer)).expect("a step");
+            assert_silent(&format!("{what}, over"), &debugged(&exchange));
+            // What a resource answers is the application's, to print or not.
+            if what != "ResourceCall" {
+                assert_silent(&format!("{what}'s step"), &debugged(&step));
+            }
+            if let Step::Done(_) = step {
+                assert!(requests <= 2);
+                return;
+            }
+        }
+    }
+    let (client, tokens) = (everything(), tokens());
+    assert_silent("Client", &debugged(&client));
+    let token = format!(
+        r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","refresh_token":"{REFRESH_TOKEN}","id_token":"{ID_TOKEN}","member":"{MEMBER}"}}"#
+    );
+    play("Refresh", client.refresh(&tokens).unwrap().param("vendor", MEMBER), &token);
+    play("Credentials", client.credentials().param("vendor", MEMBER), &token);
+    play("ResourceCall", client.call(&tokens, resource()), "");
+    play("Revocation", client.revoke(&tokens).unwrap(), MEMBER);
+    let state = format!(r#"{{"active":true,"sub":"alice","username":"{MEMBER}","{MEMBER}":1}}"#);
+    play("Introspection", client.introspect(&Secret::new(INTROSPECTED)), &state);
+
+    let mut request = Request::new(());
+    *request.uri_mut() = "https://api.example.com/".parse().unwrap();
+    tokens.authorize(&mut request).unwrap();
+    assert!(request.headers()["authorization"].is_sensitive() && tokens.authorization_header().is_sensitive());
+    assert_silent("an authorized request", &debugged(&request));
+}
+
+/// A session holds everything there is.
+#[test]
+fn no_session_prints_a_secret() {
+    let mut session = Session::new(everything(), tokens()).unwrap();
+    assert_silent("Session", &debugged(&session));
+    let next = session.next(NOW, &mut OCTETS());
+    assert_silent("Next::Refresh", &debugged(&next));
+    assert_silent("Session, refreshing", &debugged(&session));
+    let Next::Refresh(ticket, refresh) = next else { panic!("{next:?}") };
+    assert_silent("Ticket", &debugged(&ticket));
+    assert_silent("Refresh", &debugged(&refresh));
+    let completion = session.complete(ticket, Ok(std::sync::Arc::new(tokens())), NOW);
+    assert_silent("Completion::Renewed", &debugged(&completion));
+    let next = session.next(NOW, &mut OCTETS());
+    assert!(matches!(next, Next::Use(_)));
+    assert_silent("Next::Use", &debugged(&next));
+    assert_silent("what is cleared", &debugged(&session.clear()));
+    assert_silent("Session, cleared", &debugged(&session));
+    // Another's tokens are refused, and not shown.
+    let elsewhere = Client::builder(server(), "another").build().unwrap();
+    assert_silent("a refusal", &told(&Session::new(elsewhere, tokens()).unwrap_err()));
+    let mut session = Session::new(everything(), tokens()).unwrap();
+    let Next::Refresh(ticket, _) = session.next(NOW, &mut OCTETS()) else { panic!("tokens are fresh") };
+    session.install(serde_json::from_str(r#"{"access_token":"new"}"#).unwrap()).unwrap();
+    let stale = session.complete(ticket, Ok(std::sync::Arc::new(tokens())), NOW);
+    assert!(matches!(stale, Completion::Stale(Some(_))));
+    assert_silent("Completion::Stale", &debugged(&stale));
 }
 
 #[test]
@@ -407,6 +629,16 @@ fn secrets_that_a_server_quotes_otherwise_are_taken_out() {
     assert!(leaks.is_empty(), "printed:\n{}", leaks.join("\n"));
 }
 
+#[test]
+#[ignore = "core: ServerError::without looks for an encoded secret in the words, not in the code"]
+fn secrets_that_a_server_quotes_encoded_as_its_error_are_taken_out() {
+    let form: String = url::form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect();
+    for sent in [form.replace('+', "%20"), form] {
+        let error = quoted(Authentication::post(CLIENT_SECRET), &format!(r#"{{"error":"{sent}"}}"#));
+        assert_silent("a quoted secret", &told(&error));
+    }
+}
+
 /// The browser brings the server's words too, and with them whatever the server, or an attacker, knows of the login.
 #[test]
 fn a_state_that_a_server_quotes_is_taken_out() {
@@ -431,6 +663,8 @@ fn values_are_plain_to_hold() {
     shared::<(Server, Client, ClientBuilder, Authentication, Authorization)>();
     shared::<(Pending, Challenge, Verifier, Callback, CodeGrant, CodeExchange)>();
     shared::<(Tokens, TokenType, Extra, Scope, Secret, UnixTime, Body)>();
+    shared::<(Refresh, Credentials, ResourceCall, Revocation, Introspection)>();
+    shared::<(TokenState, BearerChallenge, Session, Next, Ticket, Completion)>();
     shared::<(Step<Tokens>, Error, Usage, ServerError, ErrorCode, Violation, CallbackError, Remedy)>();
 
     let client = client();

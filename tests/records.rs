@@ -20,6 +20,9 @@ const TOKENS_V1: &str = r#"{"v":1,"access_token":"2YotnFZFEjr1zCsicMWpAA","token
 /// Tokens as version 1 stores them, with nothing that they need not have.
 const TOKENS_V1_LEAST: &str = r#"{"v":1,"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer","issued_at":1767225600,"token_endpoint":"https://as.example.com/token","client_id":"s6BhdRkqt3"}"#;
 
+/// Tokens of a narrowed refresh as version 1 stores them: the grant is good for more than they are.
+const TOKENS_V1_NARROWED: &str = r#"{"v":1,"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer","issued_at":1767225600,"refresh_token":"tGzv3JOkF0XG5Qx2TlKWIA","scope":"photos","grant_scope":"photos videos","issuer":"https://as.example.com","token_endpoint":"https://as.example.com/token","client_id":"s6BhdRkqt3"}"#;
+
 /// A client at a server with an issuer that promises `iss`.
 fn issued() -> Client {
     let mut server = Server::new("https://as.example.com/authorize", "https://as.example.com/token");
@@ -86,6 +89,73 @@ fn tokens_of_version_1_are_read() {
     let least: Tokens = serde_json::from_str(TOKENS_V1_LEAST).unwrap();
     assert_eq!(written(&least), TOKENS_V1_LEAST);
     assert_eq!((least.expires_at(), least.scope(), least.extra().names()), (None, None, vec![]));
+}
+
+/// The tokens that a refresh of these brings, asking for this scope and answered with these members.
+fn refreshed(tokens: &Tokens, scope: &[&str], members: &str) -> (Option<String>, Tokens) {
+    let mut exchange = issued().refresh(tokens).expect("a refresh").scope(scope);
+    let request = exchange.next_request(NOW, &mut Octets::appendix_b()).expect("a request");
+    let body = format!(r#"{{"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer"{members}}}"#);
+    match exchange.handle_response(support::response(200, &[], body)).expect("tokens") {
+        proofkey_core::Step::Done(tokens) => (values(request.body(), "scope").pop(), tokens),
+        again @ proofkey_core::Step::Again { .. } => panic!("{again:?}"),
+    }
+}
+
+/// A narrowed access token does not make the grant forget what it is good for, though it is stored in between.
+#[test]
+fn a_narrowed_refresh_keeps_the_scope_of_the_grant() {
+    let wide = r#"{"v":1,"access_token":"a","token_type":"Bearer","issued_at":0,"refresh_token":"tGzv3JOkF0XG5Qx2TlKWIA","scope":"photos videos","issuer":"https://as.example.com","token_endpoint":"https://as.example.com/token","client_id":"s6BhdRkqt3"}"#;
+    let wide: Tokens = serde_json::from_str(wide).unwrap();
+    let (asked, narrow) = refreshed(&wide, &["photos"], "");
+    assert_eq!((asked.as_deref(), written(&narrow).as_str()), (Some("photos"), TOKENS_V1_NARROWED));
+
+    let narrow: Tokens = serde_json::from_str(TOKENS_V1_NARROWED).unwrap();
+    assert_eq!(written(&narrow), TOKENS_V1_NARROWED);
+    assert_eq!(narrow.scope().unwrap().as_str(), "photos");
+    assert!(narrow.extra().names().is_empty());
+    // All of it may be asked for again, and is as good as granted if nothing is said.
+    let (asked, all) = refreshed(&narrow, &[], "");
+    assert_eq!((asked, all.scope().unwrap().as_str()), (None, "photos videos"));
+    assert!(!written(&all).contains("grant_scope"));
+    let (asked, other) = refreshed(&narrow, &["videos"], "");
+    assert_eq!((asked.as_deref(), other.scope().unwrap().as_str()), (Some("videos"), "videos"));
+    // What the server says counts, also twice over.
+    let (_, said) = refreshed(&narrow, &["photos", "videos"], r#","scope":"photos""#);
+    assert_eq!(written(&said), TOKENS_V1_NARROWED);
+    // Without a scope of its own, nothing is known, and nothing is made up.
+    let unknown: Tokens = serde_json::from_str(r#"{"access_token":"a","refresh_token":"r"}"#).unwrap();
+    let (asked, still) = refreshed(&unknown, &[], "");
+    assert_eq!((asked, still.scope()), (None, None));
+}
+
+/// Milliseconds are told by their size, in a record of another library only; our own are seconds for ever.
+#[test]
+fn a_foreign_expiry_may_be_in_milliseconds() {
+    let ends = |record: &str| {
+        let tokens: Tokens = serde_json::from_str(record).unwrap_or_else(|error| panic!("{record}: {error}"));
+        tokens.expires_at().map(UnixTime::as_secs)
+    };
+    for (foreign, at) in [
+        (r#"{"access_token":"a","expires_at":1767229200123}"#, 1_767_229_200),
+        (r#"{"access_token":"a","expires_at":1767229200123.9}"#, 1_767_229_200),
+        (r#"{"access_token":"a","expires_at":"1767229200999"}"#, 1_767_229_200),
+        (r#"{"access_token":"a","expires":1767229200000}"#, 1_767_229_200),
+        (r#"{"access_token":"a","expires_at":1767229200}"#, 1_767_229_200),
+        // The year 5138 in seconds; a millisecond later, 1973 in milliseconds.
+        (r#"{"access_token":"a","expires_at":100000000000}"#, 100_000_000_000),
+        (r#"{"access_token":"a","expires_at":100000000001}"#, 100_000_000),
+        // A lifetime is counted in seconds, whatever it is.
+        (r#"{"access_token":"a","issued_at":1,"expires_in":200000000000}"#, 200_000_000_001),
+    ] {
+        assert_eq!(ends(foreign), Some(at), "{foreign}");
+    }
+    let own = r#"{"v":1,"access_token":"a","token_type":"Bearer","issued_at":0,"expires_at":1767229200123}"#;
+    assert_eq!(ends(own), Some(1_767_229_200_123));
+    // What a server made last for ages is written and read as it is.
+    let tokens = answered(&client(), 200, &[], r#"{"access_token":"a","token_type":"Bearer","expires_in":1e12}"#);
+    let tokens = tokens.unwrap();
+    assert_eq!(ends(&written(&tokens)), tokens.expires_at().map(UnixTime::as_secs));
 }
 
 /// Through `serde_json::Value`, as a database of JSON columns has it, and back.
@@ -226,7 +296,7 @@ fn a_login_is_not_tokens_and_tokens_are_no_login() {
         let error = serde_json::from_str::<Tokens>(blob).unwrap_err();
         assert_eq!(error.to_string(), "stored tokens: access_token is missing or of the wrong type or value");
     }
-    for blob in [TOKENS_V1, TOKENS_V1_LEAST] {
+    for blob in [TOKENS_V1, TOKENS_V1_LEAST, TOKENS_V1_NARROWED] {
         let error = serde_json::from_str::<Pending>(blob).unwrap_err();
         assert_eq!(error.to_string(), "stored login: state is missing or of the wrong type or value");
     }
@@ -249,7 +319,7 @@ fn fits(login: bool, member: &str, value: &Value) -> bool {
         "iss_required" => value.is_boolean(),
         "issued_at" | "expires_at" => seconds,
         "refresh_token" | "id_token" => printable,
-        "scope" => printable || (!login && list),
+        "scope" | "grant_scope" => printable || (!login && list),
         "issuer" | "client_id" | "token_endpoint" => text,
         "resource" => list,
         "extra" => value.is_object(),
@@ -276,7 +346,7 @@ fn a_member_of_the_wrong_type_is_refused_and_not_shown() {
         json!({ canary: canary }),
     ];
     let mut seen = (0, 0);
-    for (blob, login) in [(PENDING_V1, true), (TOKENS_V1, false)] {
+    for (blob, login) in [(PENDING_V1, true), (TOKENS_V1, false), (TOKENS_V1_NARROWED, false)] {
         let original: Value = serde_json::from_str(blob).unwrap();
         for member in original.as_object().unwrap().keys() {
             for value in &wrong {
@@ -339,7 +409,7 @@ fn a_login_without_its_secrets_is_refused() {
 fn damaged_records_never_panic() {
     let foreign = r#"{"access_token":"a","expires_in":"3600","created_at":1767225600.5,"scope":["b"],"x":{"y":[1e9]}}"#;
     let (mut good, mut bad) = (0, 0);
-    for blob in [PENDING_V1, PENDING_V1_LEAST, TOKENS_V1, TOKENS_V1_LEAST, foreign] {
+    for blob in [PENDING_V1, PENDING_V1_LEAST, TOKENS_V1, TOKENS_V1_LEAST, TOKENS_V1_NARROWED, foreign] {
         for bytes in damaged(blob, 2000) {
             let stored = [
                 serde_json::from_slice::<Pending>(&bytes).map(|pending| written(&pending)),

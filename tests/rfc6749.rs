@@ -12,7 +12,8 @@ use proofkey_core::{
 mod support;
 
 use support::{
-    CODE, NOW, Octets, REDIRECT_URI, STATE, answered, client, grant, pairs, response, server, token_request, values,
+    CODE, NOW, Octets, REDIRECT_URI, STATE, answered, client, grant, outcome, pairs, request, response, server, stored,
+    token_request, values,
 };
 
 const BASIC: fn(&str) -> Authentication = |secret| Authentication::basic(secret);
@@ -392,6 +393,54 @@ fn s4_1_3_the_redirect_uris_are_identical() {
     }
 }
 
+/// Section 4.4: "The client credentials grant type MUST only be used by confidential clients."
+#[test]
+fn s4_4_client_credentials_are_for_confidential_clients() {
+    let refused = client().credentials().next_request(NOW, &mut Octets::appendix_b());
+    assert!(matches!(refused, Err(Error::Usage(Usage::PublicClient))));
+}
+
+/// Section 4.4.2: "grant_type REQUIRED. Value MUST be set to "client_credentials"."
+#[test]
+fn s4_4_2_the_grant_type() {
+    let client = confidential("s6BhdRkqt3", BASIC("7Fjfp0ZBr1KtDRbnfVdmIw"));
+    let sent = request(client.credentials());
+    assert_eq!(pairs(sent.body().as_ref()), [("grant_type".to_owned(), "client_credentials".to_owned())]);
+    assert_eq!((sent.method(), sent.uri().to_string().as_str()), (&http::Method::POST, "https://as.example.com/token"));
+}
+
+/// Section 4.4.2: "scope OPTIONAL. The scope of the access request as described by Section 3.3."
+#[test]
+fn s4_4_2_the_scope() {
+    let client = confidential("s6BhdRkqt3", BASIC("secret"));
+    let sent = request(client.credentials().scope(["photos", "videos"]).scope(["photos"]));
+    assert_eq!(values(sent.body(), "scope"), ["photos videos"]);
+    let tokens = outcome(client.credentials().scope(["photos"]), 200, &[], TOKENS).unwrap();
+    assert_eq!(tokens.scope().unwrap().as_str(), "photos");
+    assert!(outcome(client.credentials(), 200, &[], TOKENS).unwrap().scope().is_none());
+}
+
+/// Section 4.4.2: "The client MUST authenticate with the authorization server as described in Section 3.2.1."
+#[test]
+fn s4_4_2_the_client_authenticates() {
+    let sent = request(confidential("s6BhdRkqt3", BASIC("7Fjfp0ZBr1KtDRbnfVdmIw")).credentials());
+    assert_eq!(sent.headers()["authorization"], "Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3");
+    let sent = request(confidential("s6BhdRkqt3", POST("7Fjfp0ZBr1KtDRbnfVdmIw")).credentials());
+    assert_eq!(values(sent.body(), "client_id"), ["s6BhdRkqt3"]);
+    assert_eq!(values(sent.body(), "client_secret"), ["7Fjfp0ZBr1KtDRbnfVdmIw"]);
+    assert!(!sent.headers().contains_key("authorization"));
+}
+
+/// Section 4.4.3: "A refresh token SHOULD NOT be included." Where one is, it works.
+#[test]
+fn s4_4_3_there_need_not_be_a_refresh_token() {
+    let client = confidential("s6BhdRkqt3", BASIC("secret"));
+    assert!(outcome(client.credentials(), 200, &[], TOKENS).unwrap().refresh_token().is_none());
+    let body = TOKENS.replace('}', r#","refresh_token":"r"}"#);
+    let tokens = outcome(client.credentials(), 200, &[], body).unwrap();
+    assert_eq!(values(request(client.refresh(&tokens).unwrap()).body(), "refresh_token"), ["r"]);
+}
+
 /// Section 5.1: "constructs the response by adding the following parameters to the entity-body of the HTTP response with a
 /// 200 (OK) status code".
 #[test]
@@ -506,6 +555,94 @@ fn s5_2_an_error_has_these_characters_only() {
     }
 }
 
+/// Section 6: "grant_type REQUIRED. Value MUST be set to "refresh_token"." and "refresh_token REQUIRED. The refresh token
+/// issued to the client."
+#[test]
+fn s6_the_request() {
+    let sent = request(client().refresh(&stored(r#","refresh_token":"a/b+c ~d""#)).unwrap());
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let public =
+        [pair("grant_type", "refresh_token"), pair("refresh_token", "a/b+c ~d"), pair("client_id", "s6BhdRkqt3")];
+    assert_eq!(pairs(sent.body().as_ref()), public);
+    assert_eq!((sent.method(), sent.uri().to_string().as_str()), (&http::Method::POST, "https://as.example.com/token"));
+}
+
+/// Section 6: "The requested scope MUST NOT include any scope not originally granted by the resource owner, and if omitted
+/// is treated as equal to the scope originally granted by the resource owner."
+#[test]
+fn s6_the_scope_is_within_the_grant() {
+    let tokens = stored(r#","refresh_token":"r","scope":"photos videos""#);
+    let refused = client().refresh(&tokens).unwrap().scope(["photos", "mail"]).next_request(NOW, &mut Octets::new([]));
+    assert!(matches!(refused, Err(Error::Usage(Usage::ScopeNotGranted))));
+    assert!(values(request(client().refresh(&tokens).unwrap()).body(), "scope").is_empty());
+    let renewed = outcome(client().refresh(&tokens).unwrap(), 200, &[], TOKENS).unwrap();
+    assert_eq!(renewed.scope().unwrap().as_str(), "photos videos");
+    let less = client().refresh(&tokens).unwrap().scope(["videos"]);
+    assert_eq!(values(request(less).body(), "scope"), ["videos"]);
+}
+
+/// Section 6: "If the client type is confidential or the client was issued client credentials (or assigned other
+/// authentication requirements), the client MUST authenticate with the authorization server as described in Section
+/// 3.2.1."
+#[test]
+fn s6_a_client_with_a_secret_authenticates() {
+    let tokens = stored(r#","refresh_token":"r""#);
+    let sent = request(confidential("s6BhdRkqt3", BASIC("7Fjfp0ZBr1KtDRbnfVdmIw")).refresh(&tokens).unwrap());
+    assert_eq!(sent.headers()["authorization"], "Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3");
+    assert!(values(sent.body(), "client_id").is_empty());
+    let sent = request(confidential("s6BhdRkqt3", POST("7Fjfp0ZBr1KtDRbnfVdmIw")).refresh(&tokens).unwrap());
+    assert_eq!(values(sent.body(), "client_secret"), ["7Fjfp0ZBr1KtDRbnfVdmIw"]);
+}
+
+/// Section 6: "The authorization server MAY issue a new refresh token, in which case the client MUST discard the old refresh
+/// token and replace it with the new refresh token."
+#[test]
+fn s6_a_new_refresh_token_replaces_the_old_one() {
+    let tokens = stored(r#","refresh_token":"old""#);
+    for (member, kept) in [
+        (r#","refresh_token":"new""#, "new"),
+        ("", "old"),
+        (r#","refresh_token":"""#, "old"),
+        (r#","refresh_token":null"#, "old"),
+    ] {
+        let body = TOKENS.replace('}', &format!("{member}}}"));
+        let renewed = outcome(client().refresh(&tokens).unwrap(), 200, &[], body).unwrap();
+        assert_eq!(renewed.refresh_token().unwrap().expose(), kept, "{member}");
+        let stored = serde_json::to_string(&renewed).unwrap();
+        assert_eq!(stored.contains("old"), kept == "old", "{member}: {stored}");
+    }
+}
+
+/// Section 6: "If a new refresh token is issued, the refresh token scope MUST be identical to that of the refresh token
+/// included by the client in the request."
+#[test]
+fn s6_the_grant_keeps_its_scope() {
+    let tokens = stored(r#","refresh_token":"old","scope":"photos videos""#);
+    let body = TOKENS.replace('}', r#","refresh_token":"new"}"#);
+    let narrow = outcome(client().refresh(&tokens).unwrap().scope(["photos"]), 200, &[], body).unwrap();
+    assert_eq!(narrow.scope().unwrap().as_str(), "photos");
+    let wide = outcome(client().refresh(&narrow).unwrap(), 200, &[], TOKENS).unwrap();
+    assert_eq!(wide.scope().unwrap().as_str(), "photos videos");
+}
+
+/// Section 6: "If the request failed verification or is invalid, the authorization server returns an error response as
+/// described in Section 5.2."
+#[test]
+fn s6_a_refusal_ends_the_grant_and_an_outage_does_not() {
+    for (status, code, remedy) in [
+        (400, "invalid_grant", Remedy::LogInAgain),
+        (400, "invalid_scope", Remedy::FixConfiguration),
+        (401, "invalid_client", Remedy::FixConfiguration),
+        (429, "invalid_grant", Remedy::TryLater(None)),
+        (500, "invalid_grant", Remedy::TryLater(None)),
+        (503, "", Remedy::TryLater(None)),
+    ] {
+        let exchange = client().refresh(&stored(r#","refresh_token":"r""#)).unwrap();
+        let error = outcome(exchange, status, &[], format!(r#"{{"error":"{code}"}}"#)).unwrap_err();
+        assert_eq!(error.remedy(), remedy, "{status} {code}");
+    }
+}
+
 /// Section 7.1: "The client MUST NOT use an access token if it does not understand the token type."
 #[test]
 fn s7_1_a_token_of_another_type_is_refused() {
@@ -513,6 +650,19 @@ fn s7_1_a_token_of_another_type_is_refused() {
         let refused = answered(&client(), 200, &[], TOKENS.replace("Bearer", other));
         assert!(matches!(refused, Err(Error::Violation(Violation::TokenType))), "{other}");
     }
+}
+
+/// Section 10.4: "Refresh tokens MUST be kept confidential in transit and storage, and shared only among the authorization
+/// server and the client to whom the refresh tokens were issued."
+#[test]
+fn s10_4_a_refresh_token_is_shared_with_its_server_only() {
+    let elsewhere = Server::new("https://evil.example/authorize", "https://evil.example/token");
+    let elsewhere = Client::builder(elsewhere, "s6BhdRkqt3").build().unwrap();
+    let another = Client::builder(server(), "another").build().unwrap();
+    let tokens = answered(&client(), 200, &[], TOKENS.replace('}', r#","refresh_token":"r"}"#)).unwrap();
+    assert!(matches!(elsewhere.refresh(&tokens), Err(Error::Usage(Usage::OtherServer))));
+    assert!(matches!(another.refresh(&tokens), Err(Error::Usage(Usage::OtherClient))));
+    assert!(client().refresh(&tokens).is_ok());
 }
 
 /// Section 10.10: "The probability of an attacker guessing generated tokens (and other credentials not intended for

@@ -62,3 +62,20 @@ fn s2_2_the_token_request_names_them_again() {
     let request = client.exchange(grant).next_request(NOW, &mut Octets::appendix_b()).unwrap();
     assert_eq!(values(request.body(), "resource"), [CALENDAR, CONTACTS]);
 }
+
+/// Section 2.2, "for all grant types": a refresh asks for what the tokens were given for, and so does the one after it.
+#[test]
+fn s2_2_a_refresh_names_them_again() {
+    let resources = format!(r#","refresh_token":"r","resource":["{CALENDAR}","{CONTACTS}"]"#);
+    let mut tokens = support::stored(&resources);
+    for _ in 0..2 {
+        let sent = support::request(client().refresh(&tokens).unwrap());
+        assert_eq!(values(sent.body(), "resource"), [CALENDAR, CONTACTS]);
+        let body = r#"{"access_token":"a","token_type":"Bearer"}"#;
+        tokens = support::outcome(client().refresh(&tokens).unwrap(), 200, &[], body).unwrap();
+    }
+    let own = support::client_at_all_endpoints(proofkey_core::Authentication::basic("secret"));
+    let sent = support::request(own.credentials().resource(CALENDAR).resource(CONTACTS));
+    assert_eq!(values(sent.body(), "resource"), [CALENDAR, CONTACTS]);
+    assert!(values(support::request(own.credentials()).body(), "resource").is_empty());
+}

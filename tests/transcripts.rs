@@ -1,13 +1,18 @@
-//! Plays `transcripts/*.http`: whole logins, compared byte for byte with what RFC 6749 would print as a figure.
+//! Plays `transcripts/*.http`: whole logins and what comes after them, compared byte for byte with what RFC 6749 would
+//! print as a figure.
 //!
-//! A transcript's header says who is logging in where, `>` leaves the client, `<` comes back, and `=` is what becomes of
-//! it: the tokens as they are stored, or the error and its remedy. A line that begins with four blanks and `&` continues
-//! the one before. The generator yields the octets of RFC 7636 appendix B, then zeros.
+//! A transcript's header says who does what where (`does: refresh`; without it, a login), `>` leaves the client, `<` comes
+//! back, and `=` is what becomes of it: the tokens as they are stored, what was told of them, or the error and its remedy.
+//! A line that begins with four blanks and `&` continues the one before. The generator yields the octets of RFC 7636
+//! appendix B, then zeros.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use proofkey_core::{Authentication, Authorization, Callback, Client, Error, Exchange, Server, Step, Tokens, UnixTime};
+use proofkey_core::{
+    Authentication, Authorization, Callback, Challenge, Client, Error, Exchange, Scope, Secret, Server, Step,
+    TokenState, Tokens, UnixTime,
+};
 
 mod support;
 
@@ -48,47 +53,123 @@ impl<'a> Transcript<'a> {
             other => panic!("expected a block of {expected}, found {other:?}"),
         }
     }
+
+    fn clock(&self) -> UnixTime {
+        UnixTime::from_secs(self.one("clock").parse().expect("seconds"))
+    }
+
+    /// The words of all headers of this name.
+    fn words(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.all(name).flat_map(|value| value.split(' '))
+    }
 }
 
 fn client(transcript: &Transcript<'_>) -> Client {
     let (authorize, token) = transcript.one("server").split_once(' ').expect("two endpoints");
     let mut server = Server::new(authorize, token);
     server.issuer = transcript.all("issuer").next().map(str::to_owned);
+    server.revocation_endpoint = transcript.all("revocation").next().map(str::to_owned);
+    server.introspection_endpoint = transcript.all("introspection").next().map(str::to_owned);
     let authentication = match transcript.all("secret").next().and_then(|secret| secret.split_once(' ')) {
         Some(("basic", secret)) => Authentication::basic(secret),
         Some(("post", secret)) => Authentication::post(secret),
         other => other.map_or(Authentication::none(), |method| panic!("{method:?} is no method")),
     };
-    let builder = Client::builder(server, transcript.one("client")).redirect_uri(transcript.one("redirect"));
-    builder.authentication(authentication).build().expect("a client")
+    let builder = Client::builder(server, transcript.one("client")).authentication(authentication);
+    let redirect_uri = transcript.all("redirect").next();
+    redirect_uri.into_iter().fold(builder, proofkey_core::ClientBuilder::redirect_uri).build().expect("a client")
 }
 
-/// The login as far as it gets. Panics where the transcript has something else.
-fn login(transcript: &mut Transcript<'_>) -> Result<Tokens, Error> {
-    let now = UnixTime::from_secs(transcript.one("clock").parse().expect("seconds"));
-    let mut rng = support::Octets::appendix_b();
+/// What becomes of what the transcript does, as far as it gets. Panics where the transcript has something else.
+fn told(transcript: &mut Transcript<'_>) -> Result<String, Error> {
     let client = client(transcript);
-    let authorization = client.authorize().scope(transcript.one("scope").split(' '));
+    let tokens = || serde_json::from_str::<Tokens>(transcript.one("tokens")).expect("stored tokens");
+    let stored = |tokens: &Tokens| serde_json::to_string(tokens).expect("JSON");
+    let does = transcript.all("does").next();
+    match does {
+        None => login(transcript, &client).map(|tokens| stored(&tokens)),
+        Some("refresh") => {
+            let exchange = client.refresh(&tokens())?.scope(transcript.words("scope"));
+            run(transcript, exchange).map(|tokens| stored(&tokens))
+        }
+        Some("credentials") => {
+            let exchange = client.credentials().scope(transcript.words("scope"));
+            run(transcript, exchange).map(|tokens| stored(&tokens))
+        }
+        Some("call") => {
+            let (method, url) = transcript.one("request").split_once(' ').expect("a method and a URL");
+            let body = transcript.all("body").next().unwrap_or_default();
+            let request = http::Request::builder().method(method).uri(url).body(body).expect("a request");
+            let exchange = client.call(&tokens(), request);
+            run(transcript, exchange).map(|response| answered(&response))
+        }
+        Some("revoke") => {
+            let exchange = client.revoke(&tokens())?;
+            run(transcript, exchange).map(|()| "revoked".to_owned())
+        }
+        Some("introspect") => {
+            let exchange = client.introspect(&Secret::new(transcript.one("token")));
+            run(transcript, exchange).map(|state| known(&state))
+        }
+        Some(other) => panic!("nobody does {other}"),
+    }
+}
+
+/// A login: it leaves, returns, and is redeemed.
+fn login(transcript: &mut Transcript<'_>, client: &Client) -> Result<Tokens, Error> {
+    let authorization = client.authorize().scope(transcript.words("scope"));
     let authorization = transcript.all("resource").fold(authorization, Authorization::resource);
-    let (url, pending) = authorization.redirect(now, &mut rng)?;
+    let (url, pending) = authorization.redirect(transcript.clock(), &mut support::Octets::appendix_b())?;
     assert_eq!(format!("GET {url} HTTP/1.1"), transcript.next('>'));
     let returned = transcript.next('<');
     let location = returned.strip_prefix("HTTP/1.1 302 Found\nLocation: ").expect("a redirect");
-    let mut exchange = client.exchange(pending.accept(Callback::parse(location)?)?);
+    let exchange = client.exchange(pending.accept(Callback::parse(location)?)?);
+    run(transcript, exchange)
+}
+
+/// Each request as it leaves, each answer as it comes, to the end.
+fn run<X: Exchange>(transcript: &mut Transcript<'_>, mut exchange: X) -> Result<X::Output, Error> {
     loop {
-        let request = exchange.next_request(now, &mut rng)?;
+        let request = exchange.next_request(transcript.clock(), &mut support::Octets::appendix_b())?;
         let mut printed = format!("{} {} {:?}\n", request.method(), request.uri(), request.version());
         for (name, value) in request.headers() {
             writeln!(printed, "{name}: {}", value.to_str().expect("ASCII")).expect("a string takes anything");
         }
-        printed.push('\n');
-        printed.push_str(str::from_utf8(request.body().as_ref()).expect("ASCII"));
-        assert_eq!(printed, transcript.next('>'));
+        let body = str::from_utf8(request.body().as_ref()).expect("ASCII");
+        if !body.is_empty() {
+            printed = printed + "\n" + body;
+        }
+        assert_eq!(printed.trim_end(), transcript.next('>'));
         match exchange.handle_response(response(&transcript.next('<')))? {
-            Step::Again { .. } => {}
-            Step::Done(tokens) => return Ok(tokens),
+            Step::Again { after } => assert!(after.is_zero(), "nothing here waits"),
+            Step::Done(output) => return Ok(output),
         }
     }
+}
+
+/// What a resource answered, and what it asks of a bearer token.
+fn answered(response: &http::Response<Vec<u8>>) -> String {
+    let mut told = format!("{}\n{}", response.status(), str::from_utf8(response.body()).expect("text"));
+    if let Some(bearer) = Challenge::bearer(response.headers()) {
+        let scope = bearer.scope.as_ref().map(Scope::as_str);
+        writeln!(told, "error: {:?}", bearer.error).expect("a string takes anything");
+        writeln!(told, "scope: {scope:?}").expect("a string takes anything");
+        writeln!(told, "realm: {:?}", bearer.realm).expect("a string takes anything");
+    }
+    told.trim_end().to_owned()
+}
+
+/// What a server said of a token.
+fn known(state: &TokenState) -> String {
+    let scope = state.scope().map(Scope::as_str);
+    let expires_at = state.expires_at().map(UnixTime::as_secs);
+    format!(
+        "active: {}\nscope: {scope:?}\nclient_id: {:?}\nsub: {:?}\nexp: {expires_at:?}\n{}",
+        state.is_active(),
+        state.client_id(),
+        state.subject(),
+        state.extra().as_json()
+    )
 }
 
 fn response(block: &str) -> http::Response<Vec<u8>> {
@@ -101,8 +182,8 @@ fn response(block: &str) -> http::Response<Vec<u8>> {
 
 fn play(text: &str) {
     let mut transcript = Transcript::read(text);
-    let told = match login(&mut transcript) {
-        Ok(tokens) => serde_json::to_string(&tokens).expect("JSON"),
+    let told = match told(&mut transcript) {
+        Ok(told) => told,
         Err(error) => format!("{error}\n{:?}", error.remedy()),
     };
     assert_eq!(told, transcript.next('=').replace("\n  ", ""));
@@ -116,7 +197,7 @@ fn transcripts() -> Vec<(String, String)> {
     let named = http.map(|path| (path.display().to_string(), std::fs::read_to_string(path).expect("a transcript")));
     let mut all: Vec<_> = named.collect();
     all.sort();
-    assert!(all.len() >= 14, "{} transcripts", all.len());
+    assert!(all.len() >= 30, "{} transcripts", all.len());
     all
 }
 

@@ -258,6 +258,8 @@ impl Session {
         let delay = delay.unwrap_or(doubled).max(Duration::from_secs(1));
         self.failures = self.failures.saturating_add(1).min(32);
         self.refreshing = false;
+        // The second that this one is part of counts for nothing.
+        let delay = delay.saturating_add(Duration::from_secs(1));
         self.back_off = Some((now, now.saturating_add(delay)));
         delay
     }

@@ -5,7 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::{Response, StatusCode};
 use proofkey_core::rand_core::{TryCryptoRng, TryRng};
-use proofkey_core::{Body, Callback, Client, CodeGrant, Error, Exchange, Server, Step, Tokens, UnixTime};
+use proofkey_core::{
+    Authentication, Body, Callback, Client, CodeGrant, Error, Exchange, Server, Step, Tokens, UnixTime,
+};
 
 /// 2026-01-01T00:00:00Z, when every login in the tests begins.
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
@@ -70,6 +72,40 @@ pub(crate) fn server() -> Server {
 /// A public client.
 pub(crate) fn client() -> Client {
     Client::builder(server(), "s6BhdRkqt3").redirect_uri(REDIRECT_URI).build().expect("a client")
+}
+
+/// A client with a secret, or without, at a server with every endpoint.
+pub(crate) fn client_at_all_endpoints(authentication: Authentication) -> Client {
+    let mut server = server();
+    server.revocation_endpoint = Some("https://as.example.com/revoke".to_owned());
+    server.introspection_endpoint = Some("https://as.example.com/introspect".to_owned());
+    let builder = Client::builder(server, "s6BhdRkqt3").redirect_uri(REDIRECT_URI);
+    builder.authentication(authentication).build().expect("a client")
+}
+
+/// Tokens as a store has them: an access token and these members.
+pub(crate) fn stored(members: &str) -> Tokens {
+    let json = format!(r#"{{"access_token":"mF_9.B5f-4.1JqM"{members}}}"#);
+    serde_json::from_str(&json).unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+/// The first request of an exchange.
+pub(crate) fn request<X: Exchange>(mut exchange: X) -> http::Request<Body> {
+    exchange.next_request(NOW, &mut Octets::appendix_b()).expect("a request")
+}
+
+/// What becomes of an exchange whose only request is answered so.
+pub(crate) fn outcome<X: Exchange>(
+    mut exchange: X,
+    status: u16,
+    headers: &[(&str, &str)],
+    body: impl Into<Vec<u8>>,
+) -> Result<X::Output, Error> {
+    let _request = exchange.next_request(NOW, &mut Octets::appendix_b())?;
+    match exchange.handle_response(response(status, headers, body))? {
+        Step::Done(output) => Ok(output),
+        Step::Again { .. } => panic!("one answer is enough"),
+    }
 }
 
 /// The grant of a login of this client's that came back with [`CODE`].

@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::{Debug, Display};
 
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Response, StatusCode};
 use proofkey_core::rand_core::{TryCryptoRng, TryRng};
 use proofkey_core::{
-    Body, Callback, CallbackError, Client, CodeExchange, CodeGrant, Error, Exchange, Pending, Step, Tokens, UnixTime,
-    Usage,
+    Callback, CallbackError, Client, CodeExchange, CodeGrant, Error, Exchange, Pending, Step, TokenState, Tokens,
+    UnixTime, Usage,
 };
 use url::Url;
 use url::form_urlencoded::{byte_serialize, parse};
 
 use crate::case::Blanks;
 use crate::fixture::{Fixture, PORT};
+use crate::life::Life;
 use crate::wire;
 
 pub(crate) const NOW: u64 = 1_767_225_600; // 2026-01-01T00:00:00Z
@@ -34,6 +35,14 @@ pub(crate) enum Fail {
     NoLogin {
         stateless: bool,
     },
+    /// What was stored cannot be read back.
+    Stored,
+    /// The session has nothing left to renew its tokens with.
+    LogIn,
+    /// The session's last refresh failed: not before then.
+    Later,
+    /// `http` has no such header: no transport could have delivered it.
+    Undeliverable,
     Error(Error),
 }
 
@@ -48,8 +57,20 @@ pub(crate) enum Outcome {
     Tokens(Box<Tokens>),
     /// Well, and without an answer to read.
     Emitted,
+    /// Well, and there is nothing that comes of it: tokens were given back.
+    Done,
+    /// What a token is worth.
+    State(Box<TokenState>),
+    /// What a resource answered in the end.
+    Resource(Reply),
     Again,
     Fail(Fail),
+}
+
+/// A resource's answer.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
 }
 
 /// A browser that was sent away.
@@ -71,6 +92,8 @@ pub(crate) struct Sent {
     pub(crate) uri: String,
     pub(crate) headers: HeaderMap,
     pub(crate) pairs: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) at: u64,
     pub(crate) state: String,
     pub(crate) code: String,
 }
@@ -83,12 +106,18 @@ impl Sent {
 
 pub(crate) struct App {
     pub(crate) fixture: Fixture,
-    client: Client,
-    rng: Octets,
+    pub(crate) client: Client,
+    pub(crate) rng: Octets,
     pub(crate) now: u64,
     /// Logins under way, as stored: by browser and state.
-    sessions: BTreeMap<(String, String), String>,
+    pub(crate) sessions: BTreeMap<(String, String), String>,
     exchange: Option<CodeExchange>,
+    /// The tokens of the last login, as stored.
+    pub(crate) stored: Option<String>,
+    /// What comes after a login.
+    pub(crate) life: Option<Life>,
+    /// Whether the store has been played with.
+    pub(crate) tampered: bool,
     pub(crate) departures: Vec<Departure>,
     pub(crate) sent: Vec<Sent>,
     /// Everything in every form of printing it has.
@@ -107,10 +136,13 @@ impl App {
         let mut app = Self {
             fixture: fixture.clone(),
             client,
-            rng: Octets(1),
+            rng: Octets::new(1),
             now: NOW,
             sessions: BTreeMap::new(),
             exchange: None,
+            stored: None,
+            life: None,
+            tampered: false,
             departures: Vec::new(),
             sent: Vec::new(),
             printed: Vec::new(),
@@ -136,7 +168,7 @@ impl App {
             authorization = authorization.param(name.as_str(), value.as_str());
         }
         self.printed.extend(printed(&authorization));
-        let (url, pending) = authorization.redirect(UnixTime::from_secs(self.now), &mut self.rng)?;
+        let (url, pending) = authorization.redirect(self.time(), &mut self.rng)?;
         self.printed.extend(printed(&pending));
         let state = pending.state().to_owned();
         let stored = serde_json::to_string(&pending).map_err(|error| format!("a login cannot be stored: {error}"));
@@ -155,10 +187,8 @@ impl App {
         let grant = self.accept(browser, input)?;
         self.printed.extend(printed(&grant));
         let mut exchange = self.client.exchange(grant);
-        self.printed.extend(printed(&exchange));
-        let request = exchange.next_request(UnixTime::from_secs(self.now), &mut self.rng)?;
-        self.note(request, input);
-        self.printed.extend(printed(&exchange));
+        let sent = self.ask(&mut exchange)?;
+        self.note(sent, input);
         self.exchange = Some(exchange);
         Ok(())
     }
@@ -199,14 +229,60 @@ impl App {
 
     fn read(&mut self, stored: &str) -> Result<Pending, Fail> {
         serde_json::from_str(stored).map_err(|error| {
-            self.faults.push(format!("a stored login cannot be read: {error}"));
-            Fail::NoLogin { stateless: false }
+            self.print_error(&error);
+            if !self.tampered {
+                self.faults.push(format!("a stored login cannot be read: {error}"));
+            }
+            Fail::Stored
         })
     }
 
-    fn note(&mut self, request: Request<Body>, input: &str) {
+    /// The request that an exchange makes now.
+    pub(crate) fn ask(&mut self, exchange: &mut (impl Exchange + Debug)) -> Result<Sent, Error> {
+        self.printed.extend(printed(exchange));
+        let request = exchange.next_request(self.time(), &mut self.rng)?;
         self.printed.extend(printed(&request));
+        self.printed.extend(printed(exchange));
         let (head, body) = request.into_parts();
+        Ok(Sent {
+            method: head.method,
+            uri: head.uri.to_string(),
+            headers: head.headers,
+            pairs: parse(body.as_ref()).into_owned().collect(),
+            body: body.into(),
+            at: self.now,
+            state: String::new(),
+            code: String::new(),
+        })
+    }
+
+    /// Hands the answer to that request in.
+    pub(crate) fn tell<X: Exchange + Debug>(
+        &mut self,
+        exchange: &mut X,
+        response: Response<Vec<u8>>,
+    ) -> Result<Step<X::Output>, Error> {
+        let step = exchange.handle_response(response);
+        self.printed.extend(printed(exchange));
+        if !matches!(step, Ok(Step::Again { .. })) {
+            // Redirects followed, refusals retried: each would be a second request.
+            match exchange.next_request(self.time(), &mut self.rng) {
+                Err(Error::Usage(Usage::OutOfTurn)) => {}
+                Err(other) => self.faults.push(format!("an exchange that is over says {other:?}")),
+                Ok(_) => self.faults.push("an exchange sends a second request".to_owned()),
+            }
+        }
+        if let Err(error) = &step {
+            self.print_error(error);
+        }
+        step
+    }
+
+    pub(crate) fn time(&self) -> UnixTime {
+        UnixTime::from_secs(self.now)
+    }
+
+    fn note(&mut self, sent: Sent, input: &str) {
         let query = input.split('#').next().unwrap_or_default();
         let query = query.split_once('?').map_or(query, |(_, query)| query);
         let brought = |name: &str| {
@@ -215,14 +291,7 @@ impl App {
                 .map(|(_, value)| value.into_owned())
                 .unwrap_or_default()
         };
-        let sent = Sent {
-            method: head.method,
-            uri: head.uri.to_string(),
-            headers: head.headers,
-            pairs: parse(body.as_ref()).into_owned().collect(),
-            state: brought("state"),
-            code: brought("code"),
-        };
+        let sent = Sent { state: brought("state"), code: brought("code"), ..sent };
         let departure = self.departures.iter().find(|departure| departure.state == sent.state);
         self.faults.extend(wire::request(&self.fixture, departure, &sent));
         self.sent.push(sent);
@@ -234,31 +303,19 @@ impl App {
             self.faults.push("there is no request to answer".to_owned());
             return Outcome::Emitted;
         };
-        let step = exchange.handle_response(response);
-        self.printed.extend(printed(&step));
-        self.printed.extend(printed(&exchange));
-        if !matches!(step, Ok(Step::Again { .. })) {
-            // Redirects followed, refusals retried: each would be a second request.
-            match exchange.next_request(UnixTime::from_secs(self.now), &mut self.rng) {
-                Err(Error::Usage(Usage::OutOfTurn)) => {}
-                Err(other) => self.faults.push(format!("an exchange that is over says {other:?}")),
-                Ok(_) => self.faults.push("an exchange sends a second request".to_owned()),
-            }
-        }
-        match step {
+        match self.tell(&mut exchange, response) {
             Ok(Step::Done(tokens)) => {
                 self.printed.extend(printed(&tokens));
                 self.printed.extend(printed(&vec![Some(tokens.access_token())]));
+                self.stored = serde_json::to_string(&tokens).ok();
+                self.life = None;
                 Outcome::Tokens(Box::new(tokens))
             }
             Ok(Step::Again { .. }) => {
                 self.exchange = Some(exchange);
                 Outcome::Again
             }
-            Err(error) => {
-                self.print_error(&error);
-                Outcome::Fail(Fail::Error(error))
-            }
+            Err(error) => Outcome::Fail(Fail::Error(error)),
         }
     }
 
@@ -297,7 +354,7 @@ impl App {
         } else {
             // Of a login in somebody else's browser.
             let Ok(mut other) = Self::open(&self.fixture)? else { return Err("there is no client".to_owned()) };
-            other.rng = Octets(1_000_000);
+            other.rng = Octets::new(1_000_000);
             let begun = other.begin("another browser");
             begun.map_err(|fail| format!("no other login: {fail:?}"))?;
             self.sessions.extend(other.sessions);
@@ -314,17 +371,32 @@ impl App {
             ("CLIENT_ID", self.fixture.client_id.clone()),
             ("NOW", self.now.to_string()),
             ("NONCE", "n-0S6_WzA2Mj".to_owned()),
+            ("AT1", "AT1".to_owned()),
+            ("RT1", "RT1".to_owned()),
         ])))
     }
 }
 
 /// Every way in which `Debug` can print.
-fn printed(value: &impl Debug) -> [String; 4] {
+pub(crate) fn printed(value: &impl Debug) -> [String; 4] {
     [format!("{value:?}"), format!("{value:#?}"), format!("{value:x?}"), format!("{:?}", Some(value))]
 }
 
-/// A generator whose numbers are known and never the same twice (xorshift64*).
-struct Octets(u64);
+/// A generator whose numbers are known and, unless it is stuck, never the same twice (xorshift64*).
+pub(crate) struct Octets {
+    state: u64,
+    stuck: bool,
+}
+
+impl Octets {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { state: seed, stuck: false }
+    }
+
+    pub(crate) fn stuck() -> Self {
+        Self { state: 0, stuck: true }
+    }
+}
 
 impl TryRng for Octets {
     type Error = Infallible;
@@ -334,10 +406,13 @@ impl TryRng for Octets {
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        Ok(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D))
+        if self.stuck {
+            return Ok(0x2A2A_2A2A_2A2A_2A2A);
+        }
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        Ok(self.state.wrapping_mul(0x2545_F491_4F6C_DD1D))
     }
 
     fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {

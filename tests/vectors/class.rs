@@ -1,18 +1,27 @@
 //! The catalogue's classes, in the library's words: the one table.
 
 use http::StatusCode;
-use proofkey_core::{CallbackError, Error, Remedy, ServerError, Violation};
+use proofkey_core::{CallbackError, Challenge, Error, ErrorCode, Remedy, ServerError, Usage, Violation};
 
-use crate::app::{Fail, Outcome};
+use crate::app::{Fail, Outcome, Reply};
 
 /// The classes that an outcome is one of. `body` is the answer that led to it.
 pub(crate) fn classes(outcome: &Outcome, body: &[u8]) -> Vec<&'static str> {
     match outcome {
-        Outcome::Tokens(_) | Outcome::Emitted => vec!["Ok"],
+        Outcome::Tokens(_) | Outcome::Emitted | Outcome::Done | Outcome::State(_) => vec!["Ok"],
+        Outcome::Resource(reply) => resource(reply),
         Outcome::Again => vec!["None"],
         Outcome::Fail(Fail::Metadata(_)) => vec!["MetadataInvalid", "ConfigError", "InvalidField"],
         Outcome::Fail(Fail::NoLogin { stateless: true }) => vec!["StateMissing", "StateMismatch"],
         Outcome::Fail(Fail::NoLogin { stateless: false }) => vec!["StateMismatch", "TransactionUnknown"],
+        Outcome::Fail(Fail::Stored) => vec!["StoreCorrupt"],
+        // Asked for by name, a refresh says `Usage::NoRefreshToken`: `App::ended` looks.
+        Outcome::Fail(Fail::LogIn) => vec!["ReauthRequired", "ConfigError"],
+        Outcome::Fail(Fail::Later) => vec!["ServerUnavailable"],
+        Outcome::Fail(Fail::Undeliverable) => vec!["CallbackMalformed", "TransportFailed", "ConfigError"],
+        Outcome::Fail(Fail::Error(Error::Usage(Usage::Resource(why)))) if why.contains("https") => {
+            vec!["ConfigError", "InsecureUrl"]
+        }
         Outcome::Fail(Fail::Error(Error::Usage(_))) => vec!["ConfigError"],
         Outcome::Fail(Fail::Error(Error::Server(error))) => server(error, body),
         Outcome::Fail(Fail::Error(Error::Violation(violation))) => match violation {
@@ -66,6 +75,30 @@ fn server(error: &ServerError, body: &[u8]) -> Vec<&'static str> {
     classes
 }
 
+/// What a resource's answer asks of the application. Whatever it is, it has been handed over: to the client that is `Ok`.
+fn resource(reply: &Reply) -> Vec<&'static str> {
+    let mut classes = vec!["Ok"];
+    if reply.status.is_success() {
+        return classes;
+    }
+    let error = Challenge::bearer(&reply.headers).and_then(|bearer| bearer.error);
+    match &error {
+        Some(error) if *error == ErrorCode::INSUFFICIENT_SCOPE => classes.push("InsufficientScope"),
+        Some(error) if *error == ErrorCode::INSUFFICIENT_USER_AUTHENTICATION => classes.push("StepUpRequired"),
+        // It was renewed, and the new one is refused as well.
+        Some(error) if *error == ErrorCode::INVALID_TOKEN && reply.status == 401 => classes.push("ReauthRequired"),
+        _ => {}
+    }
+    classes.extend(error.map(|_| "OAuthError"));
+    match reply.status.as_u16() {
+        300..400 => classes.push("UnexpectedRedirect"),
+        429 => classes.extend(["RateLimited", "UnexpectedStatus"]),
+        500.. => classes.extend(["ServerUnavailable", "UnexpectedStatus"]),
+        _ => classes.push("UnexpectedStatus"),
+    }
+    classes
+}
+
 /// Whether this code stands in the body.
 fn names(body: &[u8], code: &str) -> bool {
     match serde_json::from_slice::<serde_json::Value>(body) {
@@ -75,7 +108,7 @@ fn names(body: &[u8], code: &str) -> bool {
 }
 
 /// Every class that something here could be; of a case whose classes are all unknown it is said so.
-pub(crate) const CLASSES: [&str; 29] = [
+pub(crate) const CLASSES: [&str; 34] = [
     "Ok",
     "None",
     "AuthorizationError",
@@ -83,6 +116,8 @@ pub(crate) const CLASSES: [&str; 29] = [
     "ConfigError",
     "DuplicateMember",
     "DuplicateParameter",
+    "InsecureUrl",
+    "InsufficientScope",
     "InvalidField",
     "IssuerMismatch",
     "IssuerMissing",
@@ -97,9 +132,12 @@ pub(crate) const CLASSES: [&str; 29] = [
     "ServerUnavailable",
     "StateMismatch",
     "StateMissing",
+    "StepUpRequired",
+    "StoreCorrupt",
     "TooLarge",
     "TransactionExpired",
     "TransactionUnknown",
+    "TransportFailed",
     // No error of ours: DESIGN section 6 accepts any content type.
     "UnexpectedContentType",
     "UnexpectedRedirect",

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use crate::app::Outcome;
 use crate::case::Case;
 use crate::class::classes;
 use crate::play::{Played, play};
@@ -72,6 +73,7 @@ pub(crate) fn rule(case: &Case, played: &Played) -> Option<&'static Rule> {
     let ends = classes(&played.outcome, played.body());
     RULES.iter().find(|rule| {
         wants.verdict == "reject"
+            && !matches!(played.outcome, Outcome::Resource(_))
             && wants.class.iter().all(|class| rule.classes.contains(&class.as_str()))
             && ends.iter().any(|class| ["Ok", "OAuthError"].contains(class))
             && (rule.twin)(case).is_some_and(|twin| match (play(&twin), &rule.proof) {
@@ -107,11 +109,13 @@ fn scope_text(case: &Case) -> Option<Case> {
 
 fn whole_lifetime(case: &Case) -> Option<Case> {
     rewritten(case, |body| {
-        let lifetime = body.get("expires_in")?;
+        // Introspection's `exp` is read as lifetimes are.
+        let name = if body.get("expires_in").is_some() { "expires_in" } else { "exp" };
+        let lifetime = body.get(name)?;
         let number: f64 =
             lifetime.as_f64().or_else(|| lifetime.as_str()?.parse().ok()).filter(|number| *number >= 0.0)?;
         let is_whole = lifetime.is_u64();
-        body["expires_in"] = number.floor().to_string().parse::<u64>().unwrap_or(u64::MAX).into();
+        body[name] = number.floor().to_string().parse::<u64>().unwrap_or(u64::MAX).into();
         (!is_whole).then_some(())
     })
 }

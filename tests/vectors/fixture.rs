@@ -1,9 +1,10 @@
-//! The fixtures that a `ctx` names: a server, a client at it, and what a login asks for.
+//! The fixtures that a `ctx` names: a server, a client at it, what a login asks for, and the tokens that an earlier one
+//! left.
 
 use proofkey_core::{Authentication, Client, Server};
 use serde_json::{Value, json};
 
-use crate::app::Fail;
+use crate::app::{Fail, NOW};
 
 const SECRET: &str = "7Fjfp0ZBr1KtDRbnfVdmIw";
 pub(crate) const PORT: &str = "51004";
@@ -26,6 +27,15 @@ pub(crate) struct Fixture {
     pub(crate) form_post: bool,
     /// A verifier of the caller's own.
     pub(crate) verifier: Option<String>,
+    /// The tokens of an earlier login, as stored.
+    pub(crate) tokens: Value,
+    /// Scope that a refresh asks to be left with.
+    pub(crate) narrowed: Vec<String>,
+    /// The request for a protected resource.
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Fixture {
@@ -55,14 +65,45 @@ impl Fixture {
             params: Vec::new(),
             form_post: false,
             verifier: None,
+            tokens: json!({
+                "v": 1, "access_token": "AT1", "token_type": "Bearer", "issued_at": NOW, "expires_at": NOW + 3600,
+                "refresh_token": "RT1", "scope": "read write", "issuer": "https://as.example.com",
+                "token_endpoint": "https://as.example.com/token", "client_id": "s6BhdRkqt3",
+            }),
+            narrowed: Vec::new(),
+            method: "GET".to_owned(),
+            target: "https://api.example.com/photos?page=1".to_owned(),
+            headers: Vec::new(),
+            body: String::new(),
         };
         let flag = "authorization_response_iss_parameter_supported";
         match ctx {
-            "base" | "public" => {}
-            "confidential" | "confidential_basic" => fixture.secret = Some(SECRET.to_owned()),
-            "confidential_post" => {
-                fixture.secret = Some(SECRET.to_owned());
-                fixture.auth = vec!["post".to_owned()];
+            "base" | "public" | "revocation" | "introspection" | "resource" | "refresh_valid" | "refresh_fresh"
+            | "refresh_unexpired" | "many_grants" => {}
+            "confidential" | "confidential_basic" => fixture.confidential("basic"),
+            "confidential_post" => fixture.confidential("post"),
+            // Due for renewal, and good for half a minute more.
+            "refresh" | "refresh_due" | "refresh_public" => fixture.expires(30),
+            "refresh_expired" | "resource_expired" => fixture.expires(-1),
+            "refresh_no_expiry" => fixture.never_had("expires_at"),
+            "refresh_no_rt" | "refresh_none" | "refresh_no_token" | "refresh_no_refresh_token" | "no_refresh_token" => {
+                fixture.expires(-1);
+                fixture.never_had("refresh_token");
+            }
+            "resource_no_rt" | "resource_no_refresh" | "resource_no_refresh_token" => {
+                fixture.never_had("refresh_token");
+            }
+            "refresh_confidential" | "refresh_basic" | "refresh_confidential_basic" => {
+                fixture.expires(30);
+                fixture.confidential("basic");
+            }
+            "refresh_post" | "refresh_confidential_post" => {
+                fixture.expires(30);
+                fixture.confidential("post");
+            }
+            "refresh_resource" | "refresh_resources" => {
+                fixture.expires(30);
+                fixture.resources = vec!["https://api.example.com/".to_owned()];
             }
             "no_iss_flag" | "iss_flag_absent" => drop(fixture.server.as_object_mut().map(|server| server.remove(flag))),
             "iss_flag_false" => fixture.server[flag] = Value::Bool(false),
@@ -81,9 +122,34 @@ impl Fixture {
         Ok(fixture)
     }
 
+    fn confidential(&mut self, method: &str) {
+        self.secret = Some(SECRET.to_owned());
+        self.auth = vec![method.to_owned()];
+    }
+
+    /// The tokens were good for an hour, of which this is left.
+    fn expires(&mut self, left: i64) {
+        let at = NOW.saturating_add_signed(left);
+        self.tokens["expires_at"] = at.into();
+        self.tokens["issued_at"] = (at - 3600).into();
+    }
+
+    fn never_had(&mut self, name: &str) {
+        if let Some(tokens) = self.tokens.as_object_mut() {
+            tokens.remove(name);
+        }
+    }
+
     fn loopback(&mut self, host: &str) {
         self.redirect_uri = Some(format!("http://{host}:{PORT}/cb"));
         self.redirect_late = true;
+    }
+
+    /// The tokens as stored: of a grant for the resources.
+    pub(crate) fn stored(&self) -> String {
+        let mut tokens = self.tokens.clone();
+        tokens["resource"] = self.resources.clone().into();
+        tokens.to_string()
     }
 
     pub(crate) fn server(&self, name: &str) -> &str {

@@ -1,17 +1,23 @@
 //! A catalogue of what an OAuth client meets, played through the public API: each case is a callback, an answer or a
 //! configuration, with the verdict of a careful client and what must hold afterwards.
 //!
-//! The cases are the `*.json` files beside this one (`own.json` is ours, the others are the catalogue's), and those of the directory that `PROOFKEY_VECTORS` names. A case
-//! that cannot be played (an unknown context, placeholder, class or condition) fails; a case for a feature that does not
-//! exist yet is counted as that ([`later`]), never as passed. Where DESIGN section 6 decides otherwise, `differences.md`
-//! says why, and [`difference`] proves that it is the only reason.
+//! The cases are the `*.json` files beside this one (`own.json` is ours, the others are the catalogue's), and those of the
+//! directory that `PROOFKEY_VECTORS` names. A case that cannot be played (an unknown context, placeholder, class or
+//! condition) fails; a case for a feature that does not exist yet is counted as that ([`later`]), never as passed. Where
+//! DESIGN section 6 decides otherwise, `differences.md` says why, and [`difference`] proves that it is the only reason.
+//!
+//! A login is played by [`app`], what comes after it by [`life`], many callers at once by [`many`].
 
 mod app;
 mod case;
+mod challenge;
 mod class;
 mod difference;
+mod fault;
 mod fixture;
 mod later;
+mod life;
+mod many;
 mod play;
 mod post;
 mod wire;
@@ -181,7 +187,56 @@ fn the_runner_can_fail() {
             "expected reject",
         ),
     ];
-    for (input, verdict, class, post, says) in rows {
+    let said = |to: &str, status: u64, body: &str| json!({"kind": "response", "ctx": "refresh", "to": to, "status": status, "headers": [], "body": body});
+    let refused = |header: &str| json!({"kind": "www_authenticate", "ctx": "resource", "status": 401, "headers": [["www-authenticate", header]]});
+    let many = |ops: Value| json!({"kind": "concurrent", "ctx": "refresh_expired", "ops": ops});
+    let life = [
+        (said("token_refresh", 200, token), "accept", "Ok", "refresh_token_replaced", "it is not"),
+        (said("token_refresh", 200, token), "accept", "Ok", "old_access_token_retained", "it is another"),
+        (
+            said("token_refresh", 400, r#"{"error":"invalid_grant"}"#),
+            "reauth",
+            "ReauthRequired",
+            "old_refresh_token_retained",
+            "it is gone",
+        ),
+        (said("token_refresh", 503, ""), "reauth", "ReauthRequired", "no_panic", "expected reauth"),
+        (said("token_refresh", 503, ""), "reject", "ServerUnavailable", "tokens_cleared", "still there"),
+        (said("revocation", 204, ""), "accept", "Ok", "no_panic", "expected accept"),
+        (said("introspection", 200, r#"{"active":"true"}"#), "accept", "Ok", "no_panic", "expected accept"),
+        (said("weather", 200, ""), "accept", "Ok", "no_panic", "an answer of"),
+        (refused("Bearer error=invalid_token"), "retry", "None", "no_retry", "another request was sent"),
+        (refused("Bearer realm=x"), "retry", "None", "no_panic", "expected retry"),
+        (refused("Bearer error=insufficient_scope"), "reject", "InsufficientScope", "retry_once", "not sent twice"),
+        (refused("Bearer realm=x"), "reject", "StepUpRequired", "no_panic", "expected reject"),
+        (many(json!(["get_token", "reject", "login"])), "reject", "ServerUnavailable", "no_panic", "expected reject"),
+        (
+            many(json!(["get_token", "login", "get_token"])),
+            "complete",
+            "Ok",
+            "waiters_share_result",
+            "ended differently",
+        ),
+        (many(json!(["login"])), "complete", "Ok", "result_is_single", "more than one refresh, or none"),
+        (many(json!(["sing"])), "complete", "Ok", "no_panic", "unknown op"),
+        (
+            json!({"kind": "fault", "at": "store.take", "fault": "lost"}),
+            "reject",
+            "TransactionExpired",
+            "no_panic",
+            "expected reject",
+        ),
+        (json!({"kind": "config", "op": "whistle"}), "emit", "Ok", "no_panic", "unknown op"),
+        (json!({"kind": "config", "op": "resource", "colour": "red"}), "emit", "Ok", "no_panic", "unknown member"),
+        (
+            json!({"kind": "config", "op": "resource", "url": "http://api.example.com"}),
+            "emit",
+            "Ok",
+            "no_panic",
+            "expected emit",
+        ),
+    ];
+    for (input, verdict, class, post, says) in rows.into_iter().chain(life) {
         let expected = json!({"verdict": verdict, "class": [class], "post": [post], "level": "MUST"});
         let row = json!({"id": "x", "area": "runner", "title": says, "input": input, "expected": expected});
         let case: Case = serde_json::from_value(row.clone()).unwrap();

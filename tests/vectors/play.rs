@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use proofkey_core::Verifier;
 use serde_json::{Map, Value};
 
 use crate::app::{App, BROWSER, Fail, Outcome};
 use crate::case::{Case, only};
 use crate::fixture::Fixture;
+use crate::life::good;
+use crate::{fault, many};
 
 /// A case that was played: what is left to look at.
 pub(crate) struct Played {
@@ -19,6 +21,10 @@ pub(crate) struct Played {
     pub(crate) callback: Option<String>,
     /// The last answer that the case handed in.
     pub(crate) answer: Option<Answer>,
+    /// The headers of that answer.
+    pub(crate) challenges: HeaderMap,
+    /// How many requests had been sent once it had come.
+    pub(crate) answered: usize,
     pub(crate) elapsed: Duration,
 }
 
@@ -33,20 +39,35 @@ pub(crate) struct Answer {
 pub(crate) fn play(case: &Case) -> Result<Played, String> {
     let begun = Instant::now();
     let mut fixture = Fixture::of(case.text("ctx").unwrap_or("base"))?;
-    if case.kind() == "config" {
-        configure(&mut fixture, &case.input)?;
+    if ["config", "refresh", "resource"].contains(&case.kind()) {
+        configure(&mut fixture, op(case)?, &case.input)?;
     }
-    let mut played =
-        Played { app: None, outcome: Outcome::Emitted, callback: None, answer: None, elapsed: Duration::ZERO };
+    let mut played = Played {
+        app: None,
+        outcome: Outcome::Emitted,
+        callback: None,
+        answer: None,
+        challenges: HeaderMap::new(),
+        answered: 0,
+        elapsed: Duration::ZERO,
+    };
     match App::open(&fixture)? {
         Err(fail) => played.outcome = Outcome::Fail(fail),
         Ok(app) => {
-            let mut stage = Stage { app, outcome: Outcome::Emitted, callback: None, answer: None };
-            stage.outcome = stage.run(case)?;
-            if let Outcome::Fail(Fail::Error(error)) = &stage.outcome {
+            let mut stage = Stage {
+                app,
+                callback: None,
+                answer: None,
+                challenges: HeaderMap::new(),
+                answered: 0,
+                last: (Op::Login, good()),
+            };
+            played.outcome = stage.run(case)?;
+            if let Outcome::Fail(Fail::Error(error)) = &played.outcome {
                 stage.app.print_error(error);
             }
-            (played.outcome, played.callback, played.answer) = (stage.outcome, stage.callback, stage.answer);
+            (played.callback, played.answer) = (stage.callback, stage.answer);
+            (played.challenges, played.answered) = (stage.challenges, stage.answered);
             played.app = Some(stage.app);
         }
     }
@@ -56,9 +77,39 @@ pub(crate) fn play(case: &Case) -> Result<Played, String> {
 
 struct Stage {
     app: App,
-    outcome: Outcome,
     callback: Option<String>,
     answer: Option<Answer>,
+    challenges: HeaderMap,
+    answered: usize,
+    /// What was done last, and what was said to it.
+    last: (Op, Response<Vec<u8>>),
+}
+
+/// What a client does.
+#[derive(Clone, Copy, PartialEq)]
+enum Op {
+    Login,
+    Refresh,
+    Resource,
+    Revoke,
+    Introspect,
+}
+
+/// What a `config` case is about: a login, unless it says otherwise.
+fn op(case: &Case) -> Result<Op, String> {
+    let named = case.text("op").unwrap_or(match case.kind() {
+        "config" => "authorize",
+        kind => kind,
+    });
+    Ok(match named {
+        // Both requests are always looked at.
+        "authorize" | "authorization_request" | "token_request" | "code_exchange" => Op::Login,
+        "refresh" | "refresh_request" => Op::Refresh,
+        "resource" | "resource_request" | "call" => Op::Resource,
+        "revoke" | "revocation" => Op::Revoke,
+        "introspect" | "introspection" => Op::Introspect,
+        op => return Err(format!("cannot be played: unknown op {op:?}")),
+    })
 }
 
 impl Stage {
@@ -74,7 +125,22 @@ impl Stage {
                     ended => Ok(ended),
                 }
             }
-            "response" => self.response(input),
+            "response" | "www_authenticate" => {
+                let outcome = self.response(input)?;
+                self.finish(case, outcome)
+            }
+            "config" | "refresh" | "resource" if op(case)? != Op::Login => {
+                let outcome = self.operation(op(case)?, good());
+                self.finish(case, outcome)
+            }
+            "concurrent" => {
+                let outcome = many::play(&mut self.app, case)?;
+                if let Some(said) = case.text("response") {
+                    self.answer = Some(Answer { headers: Vec::new(), body: many::answer(said, 1)?.into_body() });
+                }
+                Ok(outcome)
+            }
+            "fault" => fault::play(&mut self.app, case),
             "config" | "logging" => Ok(vet_verifier(&self.app.fixture).map_or_else(Outcome::Fail, |()| self.login())),
             "sequence" => self.sequence(case),
             kind => Err(format!("cannot be played: unknown kind {kind:?}")),
@@ -107,10 +173,17 @@ impl Stage {
 
     fn response(&mut self, input: &Map<String, Value>) -> Result<Outcome, String> {
         only(input, &["kind", "ctx", "to", "status", "headers", "body"])?;
-        if input.get("to").and_then(Value::as_str).is_none_or(|to| to != "token") {
-            return Err(format!("cannot be played: an answer of {}", input.get("to").unwrap_or(&Value::Null)));
-        }
-        if !self.app.awaits_answer() {
+        let is_challenge = input["kind"] == "www_authenticate";
+        let to = input.get("to").and_then(Value::as_str).unwrap_or(if is_challenge { "resource" } else { "" });
+        let op = match to {
+            "token" => Op::Login,
+            "token_refresh" => Op::Refresh,
+            "resource" => Op::Resource,
+            "revocation" => Op::Revoke,
+            "introspection" => Op::Introspect,
+            to => return Err(format!("cannot be played: an answer of {to:?}")),
+        };
+        if op == Op::Login && !self.app.awaits_answer() {
             self.app.begin(BROWSER).and_then(|()| self.come_back()).map_err(|fail| format!("no request: {fail:?}"))?;
         }
         let blanks = self.app.blanks()?;
@@ -122,19 +195,52 @@ impl Stage {
         *response.status_mut() = status;
         let mut headers = Vec::new();
         for pair in input.get("headers").and_then(Value::as_array).into_iter().flatten() {
-            let [Some(name), Some(value)] = [pair[0].as_str(), pair[1].as_str()] else {
-                return Err(format!("cannot be played: header {pair}"));
+            let name = pair[0].as_str().ok_or_else(|| format!("cannot be played: header {pair}"))?;
+            let value = blanks.bytes(&pair[1])?;
+            let (Ok(own), Ok(text)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(&value)) else {
+                return Ok(Outcome::Fail(Fail::Undeliverable));
             };
-            let value = blanks.fill(value)?;
-            let strange = || format!("cannot be played: http has no header {name}: {value:?}");
-            response.headers_mut().append(
-                HeaderName::from_bytes(name.as_bytes()).map_err(|_| strange())?,
-                HeaderValue::from_bytes(value.as_bytes()).map_err(|_| strange())?,
-            );
-            headers.push((name.to_ascii_lowercase(), value));
+            response.headers_mut().append(own, text);
+            headers.push((name.to_ascii_lowercase(), String::from_utf8_lossy(&value).into_owned()));
         }
-        let outcome = self.app.answer(response);
+        self.challenges = response.headers().clone();
+        let outcome = self.operation(op, response);
         self.answer = Some(Answer { headers, body });
+        Ok(outcome)
+    }
+
+    /// One operation, and the answer to it.
+    fn operation(&mut self, op: Op, response: Response<Vec<u8>>) -> Outcome {
+        self.last = (op, response.clone());
+        let outcome = match op {
+            Op::Login => self.app.answer(response),
+            Op::Refresh => self.app.refresh(response),
+            Op::Resource => self.app.resource(response),
+            Op::Revoke => self.app.revoke(response),
+            Op::Introspect => self.app.introspect(response),
+        };
+        self.answered = self.app.sent.len();
+        outcome
+    }
+
+    /// What the client still has to send when the case has no more to say. A server that is asked once more says the same
+    /// again; a resource that is to be called again is content with the new token, unless the case says that it ends badly.
+    fn finish(&mut self, case: &Case, outcome: Outcome) -> Result<Outcome, String> {
+        let mut outcome = outcome;
+        for _ in 0..3 {
+            if !matches!(outcome, Outcome::Again) || self.app.awaits_answer() {
+                return Ok(outcome);
+            }
+            let (op, said) = self.last.clone();
+            let is_bad = ["reject", "reauth"].contains(&case.expected.verdict.as_str());
+            outcome = match op {
+                Op::Resource if is_bad => self.app.resource(said),
+                Op::Resource => self.app.resource(Response::new(Vec::new())),
+                Op::Revoke => self.app.revoke(said),
+                _ => return Err("cannot be played: it goes on".to_owned()),
+            };
+        }
+        self.app.faults.push("it goes on and on".to_owned());
         Ok(outcome)
     }
 
@@ -143,7 +249,9 @@ impl Stage {
         let steps: Vec<_> = case.steps().collect();
         let mut outcome = Outcome::Emitted;
         for (index, step) in steps.iter().enumerate() {
-            let is_answered = steps.get(index + 1).is_some_and(|next| next["kind"] == "response");
+            let is_answered = steps
+                .get(index + 1)
+                .is_some_and(|next| next["kind"] == "response" || next["kind"] == "www_authenticate");
             outcome = match step.get("kind").and_then(Value::as_str).unwrap_or_default() {
                 "begin" => {
                     only(step, &["kind", "ctx", "session", "browser"])?;
@@ -153,17 +261,32 @@ impl Stage {
                     Outcome::Emitted if !is_answered => self.app.answer_well(),
                     ended => ended,
                 },
-                "response" => self.response(step)?,
+                "response" | "www_authenticate" => self.response(step)?,
                 "advance_clock" => {
                     only(step, &["kind", "seconds"])?;
-                    let seconds = step.get("seconds").and_then(Value::as_u64).ok_or("cannot be played: how long?")?;
-                    self.app.now = self.app.now.saturating_add(seconds);
+                    let seconds = step.get("seconds").and_then(Value::as_i64).ok_or("cannot be played: how long?")?;
+                    self.app.now = self.app.now.saturating_add_signed(seconds);
                     continue;
+                }
+                // A step that is answered next is begun there.
+                "refresh" | "resource" | "call" if is_answered => continue,
+                "refresh" => {
+                    only(step, &["kind", "ctx"])?;
+                    self.operation(Op::Refresh, good())
+                }
+                "resource" | "call" => {
+                    only(step, &["kind", "ctx"])?;
+                    self.operation(Op::Resource, Response::new(Vec::new()))
                 }
                 kind => return Err(format!("cannot be played: unknown step {kind:?}")),
             };
+            // The refresh that a call waited for; the call goes on.
+            if self.app.is_refused() && matches!(outcome, Outcome::Tokens(_)) {
+                outcome = Outcome::Again;
+                self.last = (Op::Resource, self.last.1.clone());
+            }
         }
-        Ok(outcome)
+        self.finish(case, outcome)
     }
 }
 
@@ -198,15 +321,28 @@ const PARAMS: [&str; 21] = [
 ];
 
 /// Builds what a `config` case says. An unknown member is an error: nobody would look at it.
-fn configure(fixture: &mut Fixture, input: &Map<String, Value>) -> Result<(), String> {
+fn configure(fixture: &mut Fixture, op: Op, input: &Map<String, Value>) -> Result<(), String> {
     for (name, value) in input {
         let strange = || format!("cannot be played: config {name}: {value}");
         let text = || value.as_str().map(str::to_owned);
         match name.as_str() {
-            "kind" | "ctx" => {}
-            // Both requests are always looked at.
-            "op" if ["authorize", "authorization_request", "token_request", "code_exchange"]
-                .contains(&value.as_str().unwrap_or_default()) => {}
+            "kind" | "ctx" | "op" => {}
+            "access_token" | "refresh_token" | "expires_at" if op != Op::Login => fixture.tokens[name] = value.clone(),
+            "tokens" if op != Op::Login => {
+                for (name, value) in value.as_object().ok_or_else(strange)? {
+                    fixture.tokens[name] = value.clone();
+                }
+            }
+            "url" | "uri" | "target" if op == Op::Resource => fixture.target = text().ok_or_else(strange)?,
+            "method" if op == Op::Resource => fixture.method = text().ok_or_else(strange)?,
+            "body" if op == Op::Resource => fixture.body = text().ok_or_else(strange)?,
+            "headers" if op == Op::Resource => fixture.headers = pairs(value).ok_or_else(strange)?,
+            "scope" if op == Op::Refresh => {
+                fixture.narrowed = match value.as_str() {
+                    Some(text) => text.split(' ').filter(|token| !token.is_empty()).map(str::to_owned).collect(),
+                    None => texts(value).ok_or_else(strange)?,
+                };
+            }
             "redirect_uri" => fixture.redirect_uri = text(),
             "client_id" => fixture.client_id = text().ok_or_else(strange)?,
             "client_secret" => fixture.secret = text(),

@@ -9,6 +9,7 @@ use url::form_urlencoded::{byte_serialize, parse};
 
 use crate::app::{App, CODE, Fail, NOW, Outcome};
 use crate::case::Case;
+use crate::challenge;
 use crate::class::{CLASSES, classes};
 use crate::play::Played;
 
@@ -33,15 +34,24 @@ fn verdict(case: &Case, played: &Played) -> Result<(), String> {
     let expected = &case.expected;
     let ended = classes(&played.outcome, played.body());
     let is_fitting = match (expected.verdict.as_str(), &played.outcome) {
-        ("accept" | "complete", Outcome::Tokens(_))
-        | ("emit", Outcome::Tokens(_) | Outcome::Emitted)
+        ("accept" | "complete", Outcome::Tokens(_) | Outcome::Done | Outcome::State(_))
+        | ("emit", Outcome::Tokens(_) | Outcome::Emitted | Outcome::Done | Outcome::State(_) | Outcome::Resource(_))
         | ("reject" | "ignore" | "reauth", Outcome::Fail(_))
         | ("retry" | "wait", Outcome::Again)
         | ("accept_or_reject", _) => true,
+        // Of a challenge alone it is asked that it be read.
+        ("accept" | "complete", Outcome::Resource(reply)) => {
+            reply.status.is_success() || case.kind() == "www_authenticate"
+        }
+        ("ignore", Outcome::Resource(reply)) => reply.status.is_success() && calls(played) == 1,
+        ("retry", Outcome::Resource(_)) => calls(played) == 2,
+        ("reject" | "reauth", Outcome::Resource(reply)) => !reply.status.is_success(),
         ("accept" | "complete" | "emit" | "reject" | "ignore" | "reauth" | "retry" | "wait", _) => false,
         (verdict, _) => return Err(format!("cannot be judged: unknown verdict {verdict:?}")),
     };
-    if is_fitting && expected.class.iter().any(|class| ended.contains(&class.as_str())) {
+    // What is sent once more has no class of its own.
+    let is_retry = expected.verdict == "retry" && is_fitting && expected.class.iter().any(|class| class == "None");
+    if is_retry || is_fitting && expected.class.iter().any(|class| ended.contains(&class.as_str())) {
         return Ok(());
     }
     if let Some(class) = expected.class.iter().find(|class| !CLASSES.contains(&class.as_str())) {
@@ -55,10 +65,19 @@ fn verdict(case: &Case, played: &Played) -> Result<(), String> {
     ))
 }
 
+/// How often a resource was called.
+fn calls(played: &Played) -> usize {
+    let sent = played.app.iter().flat_map(|app| app.sent.iter().filter(|sent| sent.uri == app.fixture.target));
+    sent.count()
+}
+
 fn told(outcome: &Outcome, came: &[&str]) -> String {
     let what = match outcome {
         Outcome::Tokens(_) => "tokens".to_owned(),
         Outcome::Emitted => "a request".to_owned(),
+        Outcome::Done => "done".to_owned(),
+        Outcome::State(state) => format!("active: {}", state.is_active()),
+        Outcome::Resource(reply) => format!("the resource's {}", reply.status),
         Outcome::Again => "another try".to_owned(),
         Outcome::Fail(Fail::Metadata(error)) => error.to_string(),
         Outcome::Fail(fail) => format!("{fail:?}"),
@@ -77,6 +96,9 @@ fn holds(post: &str, case: &Case, played: &mut Played) -> Result<(), String> {
         Outcome::Fail(Fail::Error(Error::Server(error))) => Some(error),
         _ => None,
     };
+    if let Some(result) = held(post, played) {
+        return result;
+    }
     let is_later = |remedy| matches!(remedy, Some(Remedy::TryLater(_)));
     match post {
         // A panic never gets here: the runner catches it and says so. Memory is not seen: a counting allocator is `unsafe`;
@@ -87,9 +109,11 @@ fn holds(post: &str, case: &Case, played: &mut Played) -> Result<(), String> {
             let left = if case.kind() == "config" { played.app.as_ref().map_or(0, |app| app.departures.len()) } else { 0 };
             must(requests == 0 && left == 0, "something was sent")
         }
-        "one_request_emitted" => must(requests == 1, "not one request was sent"),
+        "one_request_emitted" | "result_is_single" => must(requests == 1, "not one request was sent"),
         // A second request is a fault in every case, and so is one to elsewhere (`wire::request`); here they are counted.
-        "no_retry" | "redirect_not_followed" | "no_request_to_other_origin" => must(requests <= 1, "a second request was sent"),
+        "no_retry" | "redirect_not_followed" | "no_request_to_other_origin" => {
+            must(requests <= played.answered.max(1), "another request was sent")
+        }
         "transaction_retained" => must(played.app.as_mut().is_some_and(App::completes), "the login is lost"),
         "transaction_consumed" => {
             let Some(app) = &mut played.app else { return Err("there is no client".to_owned()) };
@@ -99,6 +123,7 @@ fn holds(post: &str, case: &Case, played: &mut Played) -> Result<(), String> {
         "exact_bytes_forwarded" => must(requests == 1, "nothing was forwarded"),
         "field_ignored" | "parameter_ignored" => {
             let own = ["grant_type", "code", "redirect_uri", "code_verifier", "client_id", "client_secret", "resource"];
+            let own = own.into_iter().chain(["refresh_token", "scope", "token", "token_type_hint"]).collect::<Vec<_>>();
             let sent = played.app.iter().flat_map(|app| &app.sent).flat_map(|sent| &sent.pairs);
             must(tokens.is_some(), "it was not")?;
             must(sent.into_iter().all(|(name, _)| own.contains(&name.as_str())), "it was sent on")
@@ -116,14 +141,16 @@ fn holds(post: &str, case: &Case, played: &mut Played) -> Result<(), String> {
             let header = sent.and_then(|sent| sent.headers.get(AUTHORIZATION));
             must(header.is_some_and(http::HeaderValue::is_sensitive), "it is not")
         }
-        "expiry_set" | "expiry_clamped" | "expiry_saturated" => lifetime(tokens, played.body()),
+        "expiry_set" | "expiry_clamped" | "expiry_saturated" => lifetime(tokens, played.asked(), played.body()),
         "expiry_unknown" | "expiry_absent" => must(tokens.is_some_and(|tokens| tokens.expires_at().is_none()), "there is one"),
         "expired_immediately" => {
             let Some(tokens) = tokens else { return Ok(()) };
-            must(tokens.expires_at().is_some_and(|at| at.as_secs() <= NOW), "it lives on")
+            must(tokens.expires_at().is_some_and(|at| at.as_secs() <= played.asked()), "it lives on")
         }
         "scope_as_requested" => {
             let asked = played.app.iter().flat_map(|app| app.fixture.scope.clone());
+            let narrowed = played.app.iter().flat_map(|app| app.fixture.narrowed.clone());
+            let asked: Vec<String> = if narrowed.clone().count() > 0 { narrowed.collect() } else { asked.collect() };
             let scope = tokens.and_then(Tokens::scope);
             must(scope.is_some_and(|scope| scope.iter().eq(asked)), "it is another")
         }
@@ -149,6 +176,37 @@ fn holds(post: &str, case: &Case, played: &mut Played) -> Result<(), String> {
     }
 }
 
+/// The conditions on what a session holds, and on how often it asked; `None` for all others.
+fn held(post: &str, played: &Played) -> Option<Result<(), String>> {
+    let app = played.app.as_ref()?;
+    if post == "retry_once" {
+        return Some(must(calls(played) == 2 || app.sent.len() == 2, "it was not sent twice"));
+    }
+    let life = app.life.as_ref()?;
+    let held = app.held();
+    let refresh_token = |tokens: &Tokens| tokens.refresh_token().map(|token| token.expose().to_owned());
+    let first = refresh_token(&life.first);
+    let now = held.as_deref().and_then(refresh_token);
+    Some(match post {
+        "result_is_single" => must(life.most == 1, "it took more than one refresh, or none"),
+        "waiters_share_result" => must(life.alike, "callers ended differently"),
+        "old_access_token_retained" => {
+            let is_first = |tokens: &Tokens| tokens.access_token().expose() == life.first.access_token().expose();
+            let is_good = life.first.expires_at().is_none_or(|at| at > app.time());
+            must(held.as_deref().is_some_and(is_first), "it is another, or none").and_then(|()| {
+                must(!is_good || life.session.usable(app.time()).is_some(), "it is good, and not given out")
+            })
+        }
+        "old_refresh_token_retained" | "refresh_token_retained" => must(first.is_some() && now == first, "it is gone"),
+        // `App::renewed` has compared it with the answer's.
+        "refresh_token_replaced" => must(now.is_some() && now != first, "it is not"),
+        "tokens_cleared" | "refresh_token_dropped" | "refresh_token_discarded" => {
+            must(held.is_none(), "they are still there")
+        }
+        _ => return None,
+    })
+}
+
 fn must(holds: bool, otherwise: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise.to_owned()) }
 }
@@ -156,6 +214,11 @@ fn must(holds: bool, otherwise: &str) -> Result<(), String> {
 impl Played {
     pub(crate) fn body(&self) -> &[u8] {
         self.answer.as_ref().map_or(&[], |answer| &answer.body)
+    }
+
+    /// When the last request was made.
+    fn asked(&self) -> u64 {
+        self.app.iter().flat_map(|app| &app.sent).last().map_or(NOW, |sent| sent.at)
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -184,13 +247,18 @@ fn secrets(played: &Played) -> Result<(), String> {
         app.sent.iter().filter_map(|sent| sent.headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic "));
     hidden.extend(basic.map(str::to_owned));
 
+    // Tokens too short to be looked for in the midst of other text.
+    let mut short: Vec<String> = vec!["AT1".to_owned(), "RT1".to_owned()];
     let answer: Value = serde_json::from_slice(played.body()).unwrap_or_default();
-    let is_refusal = matches!(played.outcome, Outcome::Fail(Fail::Error(Error::Server(_))));
+    let is_refusal = matches!(played.outcome, Outcome::Fail(Fail::Error(Error::Server(_)) | Fail::LogIn | Fail::Later));
+    let is_state = matches!(played.outcome, Outcome::State(_));
     match &answer {
         Value::Object(members) => {
             for (name, value) in members {
                 let is_token = ["access_token", "refresh_token", "id_token"].contains(&name.as_str());
                 let is_told = is_refusal && name.starts_with("error") || name == "token_type" || name == "scope";
+                let is_told = is_told || is_state && ["sub", "client_id", "exp"].contains(&name.as_str());
+                short.extend(value.as_str().filter(|_| is_token).map(str::to_owned));
                 hidden.extend(value.as_str().filter(|_| is_token || !is_told).map(str::to_owned));
             }
         }
@@ -201,6 +269,9 @@ fn secrets(played: &Played) -> Result<(), String> {
     // Shorter texts stand in English words.
     hidden.retain(|text| text.len() >= 6);
     let shown = hidden.iter().find(|secret| app.printed.iter().any(|line| line.contains(secret.as_str())));
+    short.retain(|text| app.life.is_some() && text.len() >= 3 && text.bytes().any(|byte| byte.is_ascii_digit()));
+    let is_word = |line: &String, text: &str| line.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == text);
+    let shown = shown.or(short.iter().find(|secret| app.printed.iter().any(|line| is_word(line, secret))));
     must(shown.is_none(), &format!("{:?} is printed", shown.map(String::as_str).unwrap_or_default()))
 }
 
@@ -222,7 +293,7 @@ fn foreign(played: &Played) -> Result<(), String> {
 }
 
 /// `expires_at` is the time of the request and the answer's lifetime, counted here once more.
-fn lifetime(tokens: Option<&Tokens>, body: &[u8]) -> Result<(), String> {
+fn lifetime(tokens: Option<&Tokens>, asked: u64, body: &[u8]) -> Result<(), String> {
     let Some(at) = tokens.and_then(Tokens::expires_at) else { return Err("there is no expiry".to_owned()) };
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let said = match &answer["expires_in"] {
@@ -231,9 +302,9 @@ fn lifetime(tokens: Option<&Tokens>, body: &[u8]) -> Result<(), String> {
     };
     let whole = said.split('.').next().and_then(|whole| whole.parse::<u64>().ok());
     match whole.filter(|_| !said.contains(['e', 'E'])) {
-        Some(seconds) if seconds < 1 << 62 => must(at.as_secs() == NOW + seconds, "it is another"),
+        Some(seconds) if seconds < 1 << 62 => must(at.as_secs() == asked + seconds, "it is another"),
         // Saturated: as late as can be told, and no earlier.
-        _ => must(at.as_secs() > NOW + (1 << 31), "a huge lifetime became a short one"),
+        _ => must(at.as_secs() > asked + (1 << 31), "a huge lifetime became a short one"),
     }
 }
 
@@ -270,7 +341,7 @@ fn delay(case: &Case, header: Option<&str>, error: &ServerError) -> Result<(), S
     must(fits && error.remedy() == Remedy::TryLater(told), &format!("it is {told:?} for {header:?}"))
 }
 
-/// What a detail spells out: `login_hint=jos%C3%A9` stands in the URL to the letter.
+/// What a detail spells out: `error=invalid_token` of a challenge, or `login_hint=jos%C3%A9` stands in the URL to the letter.
 fn details(case: &Case, played: &Played) -> Vec<String> {
     let detail = case.expected.detail.as_deref().unwrap_or_default();
     let spelled = detail.split_whitespace().filter(|word| {
@@ -278,6 +349,9 @@ fn details(case: &Case, played: &Played) -> Vec<String> {
             value.contains('%') && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
         })
     });
+    if case.kind() == "www_authenticate" {
+        return challenge::details(case, &played.challenges);
+    }
     if case.kind() != "config" || case.expected.verdict != "emit" {
         return Vec::new();
     }

@@ -53,27 +53,68 @@ pub(crate) fn departure(fixture: &Fixture, departure: &Departure, earlier: &[Dep
 
 /// The faults of a token request (RFC 6749 sections 2.3, 3.2 and 4.1.3, RFC 7636 section 4.5).
 pub(crate) fn request(fixture: &Fixture, departure: Option<&Departure>, sent: &Sent) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut faults = form(fixture, "token_endpoint", sent);
     let mut must = |holds: bool, what: &str| {
         if !holds {
             faults.push(format!("token request: {what}"));
         }
     };
-    let header = |name| -> Vec<&[u8]> { sent.headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect() };
-    must(sent.method == Method::POST, "is not a POST");
-    must(sent.uri == fixture.server("token_endpoint"), "does not go to the token endpoint");
-    must(no_secret_in(&sent.uri, fixture), "has a secret in its URI");
-    must(header(CONTENT_TYPE) == [b"application/x-www-form-urlencoded".as_slice()], "content-type");
-    must(header(ACCEPT) == [b"application/json".as_slice()], "accept");
     must(sent.all("grant_type") == ["authorization_code"], "grant_type");
     must(sent.all("code") == [sent.code.as_str()], "code is not the one that was brought");
     must(sent.all("redirect_uri") == [fixture.redirect_uri.as_deref().unwrap_or_default()], "redirect_uri");
     must(sent.all("resource") == fixture.resources, "resource");
-    must(sent.pairs.iter().all(|(_, value)| !value.is_empty()), "has an empty parameter");
     let verifier = sent.all("code_verifier").concat();
     must((43..=128).contains(&verifier.len()), "code_verifier");
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
     must(departure.and_then(|login| login.param("code_challenge")) == Some(challenge), "verifier and challenge");
+    faults
+}
+
+/// The faults of a refresh (RFC 6749 section 6, RFC 8707 section 2.2): this token, the scope only where it is narrowed.
+pub(crate) fn refresh(fixture: &Fixture, token: &str, sent: &Sent) -> Vec<String> {
+    let mut faults = form(fixture, "token_endpoint", sent);
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            faults.push(format!("refresh: {what}"));
+        }
+    };
+    must(sent.all("grant_type") == ["refresh_token"], "grant_type");
+    must(sent.all("refresh_token") == [token], "it is not the refresh token held");
+    let scope = fixture.narrowed.join(" ");
+    must(sent.all("scope") == if scope.is_empty() { vec![] } else { vec![scope.as_str()] }, "scope");
+    must(sent.all("resource") == fixture.resources, "resource");
+    let own = ["grant_type", "refresh_token", "scope", "resource", "client_id", "client_secret"];
+    must(sent.pairs.iter().all(|(name, _)| own.contains(&name.as_str())), "has a parameter that it should not");
+    faults
+}
+
+/// The faults of a request about a token: its return (RFC 7009 section 2.1), or a question (RFC 7662 section 2.1).
+pub(crate) fn about(fixture: &Fixture, endpoint: &str, token: &str, hint: Option<&str>, sent: &Sent) -> Vec<String> {
+    let mut faults = form(fixture, endpoint, sent);
+    if sent.all("token") != [token] {
+        faults.push(format!("{endpoint}: it is another token"));
+    }
+    if !sent.all("token_type_hint").into_iter().eq(hint) {
+        faults.push(format!("{endpoint}: token_type_hint"));
+    }
+    faults
+}
+
+/// The faults of a form for one of the server's endpoints, and of the client's authentication in it.
+pub(crate) fn form(fixture: &Fixture, endpoint: &str, sent: &Sent) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            faults.push(format!("{endpoint}: {what}"));
+        }
+    };
+    let header = |name| -> Vec<&[u8]> { sent.headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect() };
+    must(sent.method == Method::POST, "is not a POST");
+    must(sent.uri == fixture.server(endpoint), "does not go to the endpoint");
+    must(no_secret_in(&sent.uri, fixture), "has a secret in its URI");
+    must(header(CONTENT_TYPE) == [b"application/x-www-form-urlencoded".as_slice()], "content-type");
+    must(header(ACCEPT) == [b"application/json".as_slice()], "accept");
+    must(sent.pairs.iter().all(|(_, value)| !value.is_empty()), "has an empty parameter");
 
     let id = fixture.client_id.as_str();
     let secret = fixture.secret.as_deref().unwrap_or_default();
@@ -91,6 +132,26 @@ pub(crate) fn request(fixture: &Fixture, departure: Option<&Departure>, sent: &S
             must(pair.as_ref().is_some_and(|(own, key)| own == id && key == secret), "the pair in Authorization");
         }
     }
+    faults
+}
+
+/// The faults of a request for a resource (RFC 6750 section 2): the token in the header, once, and nowhere else; all else
+/// as the caller gave it.
+pub(crate) fn resource(fixture: &Fixture, token: &str, sent: &Sent) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            faults.push(format!("resource request: {what}"));
+        }
+    };
+    let credentials: Vec<&http::HeaderValue> = sent.headers.get_all(AUTHORIZATION).iter().collect();
+    let bearer = format!("Bearer {token}");
+    must(credentials.iter().map(|value| value.as_bytes()).eq([bearer.as_bytes()]), "is not by the token in the header");
+    must(credentials.iter().all(|value| value.is_sensitive()), "credentials are not marked sensitive");
+    must(sent.method.as_str() == fixture.method && sent.uri == fixture.target, "does not go where the caller said");
+    must(sent.body == fixture.body.as_bytes(), "has another body than the caller's");
+    must(no_secret_in(&sent.uri, fixture) && !sent.uri.contains(token), "has a secret in its URI");
+    must(sent.headers.len() == fixture.headers.len() + 1, "has headers that the caller did not set");
     faults
 }
 

@@ -54,7 +54,7 @@ struct State {
     machine: Machine,
     rng: ChaCha20Rng,
     hook: Option<Arc<Hook>>,
-    /// Refreshes begun.
+    /// Refreshes begun: the number of the last one.
     begun: u64,
     /// Which refresh was the last to end, and how: for those who waited for it.
     outcome: Option<(u64, Result<Arc<Tokens>, Failure>)>,
@@ -220,7 +220,7 @@ where
     }
 
     async fn wait(self: &Arc<Self>) -> Result<Arc<Tokens>, Error> {
-        let mut awaited = None;
+        let mut awaited = 0;
         loop {
             // Made before the state is looked at: from here on every change wakes it.
             let changed = self.changed.notified();
@@ -236,10 +236,10 @@ where
 
 impl State {
     /// What the machine says, but first the outcome of the refresh that was waited for, and refusals as errors.
-    fn next(&mut self, awaited: &mut Option<u64>) -> Result<Next, Error> {
+    fn next(&mut self, awaited: &mut u64) -> Result<Next, Error> {
         let failure = match &self.outcome {
-            Some((number, Ok(tokens))) if *awaited == Some(*number) => return Ok(Next::Use(tokens.clone())),
-            Some((number, Err(failure))) if *awaited == Some(*number) => {
+            Some((number, Ok(tokens))) if awaited == number => return Ok(Next::Use(tokens.clone())),
+            Some((number, Err(failure))) if awaited == number => {
                 let usable = self.machine.usable(now()).cloned();
                 return usable.map(Next::Use).ok_or_else(|| failure.clone().into());
             }
@@ -256,7 +256,7 @@ impl State {
             Next::LogIn => return Err(failure.map_or(Error::LogIn, Error::from)),
             _ => {}
         }
-        *awaited = Some(self.begun);
+        *awaited = self.begun;
         Ok(next)
     }
 }
@@ -278,7 +278,7 @@ impl From<Failure> for Error {
 /// A refresh under way. However it ends, by panic or with its runtime, dropping it tells everybody.
 struct Task<C> {
     shared: Arc<Shared<C>>,
-    number: Option<u64>,
+    number: u64,
     ticket: Option<Ticket>,
     outcome: Result<Arc<Tokens>, Error>,
 }
@@ -300,7 +300,7 @@ where
 }
 
 impl<C> Task<C> {
-    fn new(shared: &Arc<Shared<C>>, number: Option<u64>, ticket: Ticket) -> Self {
+    fn new(shared: &Arc<Shared<C>>, number: u64, ticket: Ticket) -> Self {
         Self { shared: shared.clone(), number, ticket: Some(ticket), outcome: Err(Error::Interrupted) }
     }
 
@@ -322,11 +322,11 @@ impl<C> Task<C> {
             (Completion::Stale(tokens), _) => tokens.filter(|_| state.machine.tokens().is_none()),
             (Completion::Failed(remedy), Err(cause)) => {
                 let failure = Failure { cause: Arc::new(cause), remedy };
-                state.outcome = self.number.map(|number| (number, Err(failure)));
+                state.outcome = Some((self.number, Err(failure)));
                 None
             }
             (_, outcome) => {
-                state.outcome = self.number.zip(outcome.ok().map(Ok));
+                state.outcome = outcome.ok().map(|tokens| (self.number, Ok(tokens)));
                 None
             }
         };

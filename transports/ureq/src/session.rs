@@ -50,7 +50,7 @@ struct State {
     machine: Machine,
     rng: ChaCha20Rng,
     hook: Option<Arc<Hook>>,
-    /// Refreshes begun.
+    /// Refreshes begun: the number of the last one.
     begun: u64,
     /// Which refresh was the last to end, and how: for those who waited for it.
     outcome: Option<(u64, Result<Arc<Tokens>, Failure>)>,
@@ -166,7 +166,7 @@ impl Shared {
     fn tokens(self: &Arc<Self>) -> Result<Arc<Tokens>, Error> {
         let longest = self.transport.timeout.saturating_mul(2);
         let begun = Instant::now();
-        let mut awaited = None;
+        let mut awaited = 0;
         let mut state = self.lock();
         loop {
             match state.next(&mut awaited)? {
@@ -188,10 +188,10 @@ impl Shared {
 
 impl State {
     /// What the machine says, but first the outcome of the refresh that was waited for, and refusals as errors.
-    fn next(&mut self, awaited: &mut Option<u64>) -> Result<Next, Error> {
+    fn next(&mut self, awaited: &mut u64) -> Result<Next, Error> {
         let failure = match &self.outcome {
-            Some((number, Ok(tokens))) if *awaited == Some(*number) => return Ok(Next::Use(tokens.clone())),
-            Some((number, Err(failure))) if *awaited == Some(*number) => {
+            Some((number, Ok(tokens))) if awaited == number => return Ok(Next::Use(tokens.clone())),
+            Some((number, Err(failure))) if awaited == number => {
                 let usable = self.machine.usable(now()).cloned();
                 return usable.map(Next::Use).ok_or_else(|| failure.clone().into());
             }
@@ -205,7 +205,7 @@ impl State {
             Next::LogIn => return Err(failure.map_or(Error::LogIn, Error::from)),
             _ => {}
         }
-        *awaited = Some(self.begun);
+        *awaited = self.begun;
         Ok(next)
     }
 }
@@ -227,13 +227,13 @@ impl From<Failure> for Error {
 /// A refresh under way. However it ends, if by a panic, dropping it tells everybody.
 struct Task {
     shared: Arc<Shared>,
-    number: Option<u64>,
+    number: u64,
     ticket: Option<Ticket>,
     outcome: Result<Arc<Tokens>, Error>,
 }
 
 impl Task {
-    fn new(shared: &Arc<Shared>, number: Option<u64>, ticket: Ticket) -> Self {
+    fn new(shared: &Arc<Shared>, number: u64, ticket: Ticket) -> Self {
         Self { shared: shared.clone(), number, ticket: Some(ticket), outcome: Err(Error::Interrupted) }
     }
 
@@ -267,11 +267,11 @@ impl Task {
             (Completion::Stale(tokens), _) => tokens.filter(|_| state.machine.tokens().is_none()),
             (Completion::Failed(remedy), Err(cause)) => {
                 let failure = Failure { cause: Arc::new(cause), remedy };
-                state.outcome = self.number.map(|number| (number, Err(failure)));
+                state.outcome = Some((self.number, Err(failure)));
                 None
             }
             (_, outcome) => {
-                state.outcome = self.number.zip(outcome.ok().map(Ok));
+                state.outcome = outcome.ok().map(|tokens| (self.number, Ok(tokens)));
                 None
             }
         };
