@@ -5,13 +5,16 @@
 //! back, and `=` is what becomes of it: the tokens as they are stored, what was told of them, or the error and its remedy.
 //! A line that begins with four blanks and `&` continues the one before. The generator yields the octets of RFC 7636
 //! appendix B, then zeros.
+//!
+//! A login may `discover` its server by an issuer, and `push` itself to an endpoint before it leaves. Where there is a
+//! `quirk`, `without` is what is said where it is not forgiven.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use proofkey_core::{
-    Authentication, Authorization, Callback, Challenge, Client, Error, Exchange, Scope, Secret, Server, Step,
-    TokenState, Tokens, UnixTime,
+    Authentication, Authorization, Callback, Challenge, Client, Discovery, Error, Exchange, Quirks, Scope, Secret,
+    Server, Step, TokenState, Tokens, UnixTime,
 };
 
 mod support;
@@ -43,8 +46,12 @@ impl<'a> Transcript<'a> {
         self.header.iter().filter(move |(found, _)| *found == name).map(|(_, value)| *value)
     }
 
+    fn maybe(&self, name: &str) -> Option<&'a str> {
+        self.all(name).next()
+    }
+
     fn one(&self, name: &str) -> &'a str {
-        self.all(name).next().unwrap_or_else(|| panic!("the header has no {name}"))
+        self.maybe(name).unwrap_or_else(|| panic!("the header has no {name}"))
     }
 
     fn next(&mut self, expected: char) -> String {
@@ -64,25 +71,53 @@ impl<'a> Transcript<'a> {
     }
 }
 
-fn client(transcript: &Transcript<'_>) -> Client {
+fn quirks(transcript: &Transcript<'_>) -> Quirks {
+    transcript.all("quirk").fold(Quirks::none(), |quirks, name| match name {
+        "token_type_missing" => quirks.token_type_missing(),
+        "token_response_form_encoded" => quirks.token_response_form_encoded(),
+        "success_of_any_kind" => quirks.success_of_any_kind(),
+        "iss_missing_on_errors" => quirks.iss_missing_on_errors(),
+        "basic_not_encoded" => quirks.basic_not_encoded(),
+        "scope_separated_by_commas" => quirks.scope_separated_by_commas(),
+        "issuer_with_trailing_slash" => quirks.issuer_with_trailing_slash(),
+        "issuer_template" => quirks.issuer_template(),
+        "authentication_unlisted" => quirks.authentication_unlisted(),
+        other => panic!("{other} is no quirk"),
+    })
+}
+
+/// The server: discovered, or as the header has it.
+fn server(transcript: &mut Transcript<'_>) -> Result<Server, Error> {
+    if let Some(issuer) = transcript.maybe("discover") {
+        let discovery = Discovery::new(issuer).quirks(quirks(transcript));
+        return run(transcript, discovery);
+    }
     let (authorize, token) = transcript.one("server").split_once(' ').expect("two endpoints");
     let mut server = Server::new(authorize, token);
-    server.issuer = transcript.all("issuer").next().map(str::to_owned);
-    server.revocation_endpoint = transcript.all("revocation").next().map(str::to_owned);
-    server.introspection_endpoint = transcript.all("introspection").next().map(str::to_owned);
-    let authentication = match transcript.all("secret").next().and_then(|secret| secret.split_once(' ')) {
+    server.issuer = transcript.maybe("issuer").map(str::to_owned);
+    server.authorization_response_iss_parameter_supported = transcript.maybe("iss") == Some("promised");
+    server.revocation_endpoint = transcript.maybe("revocation").map(str::to_owned);
+    server.introspection_endpoint = transcript.maybe("introspection").map(str::to_owned);
+    server.pushed_authorization_request_endpoint = transcript.maybe("push").map(str::to_owned);
+    Ok(server)
+}
+
+fn client(transcript: &mut Transcript<'_>) -> Result<Client, Error> {
+    let server = server(transcript)?;
+    let authentication = match transcript.maybe("secret").and_then(|secret| secret.split_once(' ')) {
         Some(("basic", secret)) => Authentication::basic(secret),
         Some(("post", secret)) => Authentication::post(secret),
         other => other.map_or(Authentication::none(), |method| panic!("{method:?} is no method")),
     };
     let builder = Client::builder(server, transcript.one("client")).authentication(authentication);
-    let redirect_uri = transcript.all("redirect").next();
-    redirect_uri.into_iter().fold(builder, proofkey_core::ClientBuilder::redirect_uri).build().expect("a client")
+    let redirect_uri = transcript.maybe("redirect");
+    let builder = redirect_uri.into_iter().fold(builder, proofkey_core::ClientBuilder::redirect_uri);
+    builder.quirks(quirks(transcript)).build()
 }
 
 /// What becomes of what the transcript does, as far as it gets. Panics where the transcript has something else.
 fn told(transcript: &mut Transcript<'_>) -> Result<String, Error> {
-    let client = client(transcript);
+    let client = client(transcript)?;
     let tokens = || serde_json::from_str::<Tokens>(transcript.one("tokens")).expect("stored tokens");
     let stored = |tokens: &Tokens| serde_json::to_string(tokens).expect("JSON");
     let does = transcript.all("does").next();
@@ -119,7 +154,10 @@ fn told(transcript: &mut Transcript<'_>) -> Result<String, Error> {
 fn login(transcript: &mut Transcript<'_>, client: &Client) -> Result<Tokens, Error> {
     let authorization = client.authorize().scope(transcript.words("scope"));
     let authorization = transcript.all("resource").fold(authorization, Authorization::resource);
-    let (url, pending) = authorization.redirect(transcript.clock(), &mut support::Octets::appendix_b())?;
+    let (url, pending) = match transcript.maybe("push") {
+        Some(_) => run(transcript, authorization.push())?,
+        None => authorization.redirect(transcript.clock(), &mut support::Octets::appendix_b())?,
+    };
     assert_eq!(format!("GET {url} HTTP/1.1"), transcript.next('>'));
     let returned = transcript.next('<');
     let location = returned.strip_prefix("HTTP/1.1 302 Found\nLocation: ").expect("a redirect");
@@ -197,7 +235,7 @@ fn transcripts() -> Vec<(String, String)> {
     let named = http.map(|path| (path.display().to_string(), std::fs::read_to_string(path).expect("a transcript")));
     let mut all: Vec<_> = named.collect();
     all.sort();
-    assert!(all.len() >= 30, "{} transcripts", all.len());
+    assert!(all.len() >= 44, "{} transcripts", all.len());
     all
 }
 
@@ -207,6 +245,32 @@ fn each_transcript_is_what_happens() {
         println!("{name}"); // shown if it fails
         play(&text);
     }
+}
+
+/// What a quirk forgives is refused without it, in the words of the transcript, or something else happens.
+#[test]
+fn each_quirk_is_needed() {
+    for (name, text) in transcripts().into_iter().filter(|(_, text)| text.contains("\nquirk: ")) {
+        let strict: String =
+            text.lines().filter(|line| !line.starts_with("quirk: ")).flat_map(|line| [line, "\n"]).collect();
+        match Transcript::read(&text).maybe("without") {
+            Some(sentence) => {
+                let refused = told(&mut Transcript::read(&strict)).expect_err(&name);
+                assert_eq!(refused.to_string(), sentence, "{name}");
+            }
+            None => assert!(std::panic::catch_unwind(|| play(&strict)).is_err(), "{name}: nothing is different"),
+        }
+    }
+}
+
+/// Each switch there is has a transcript.
+#[test]
+fn each_quirk_is_shown() {
+    let shown: Vec<_> = transcripts().into_iter().map(|(_, text)| text).collect();
+    let all = format!("{:?}", Quirks::none());
+    let mut switches = all.split(['{', ',']).filter_map(|part| part.split_once(':')).map(|(name, _)| name.trim());
+    assert!(switches.clone().count() >= 9, "{all}");
+    assert!(switches.all(|name| shown.iter().any(|text| text.contains(&format!("\nquirk: {name}\n")))), "{all}");
 }
 
 /// Nothing is compared loosely: one character more in any line that leaves, or in the end, is seen.

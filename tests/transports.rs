@@ -702,7 +702,9 @@ impl Driver {
                 let finish = $finish;
                 finish(transport.run(ask)).map_err(|error| {
                     let arm = match &error {
-                        proofkey::$module::Error::Protocol(Error::Violation(Violation::Redirect(_))) => Arm::Redirect,
+                        proofkey::$module::Error::Protocol(Error::Violation(
+                            Violation::Redirect(_) | Violation::RedirectFollowed,
+                        )) => Arm::Redirect,
                         proofkey::$module::Error::Protocol(_) => Arm::Protocol,
                         proofkey::$module::Error::Http(_) => Arm::Http,
                         proofkey::$module::Error::Timeout => Arm::Timeout,

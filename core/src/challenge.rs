@@ -12,6 +12,7 @@
 //! the rest of that header is not believed, nor the challenge it stands in: a word inside a description is not a
 //! parameter, and half a challenge is none.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -37,9 +38,10 @@ impl Challenge {
         for value in headers.get_all(WWW_AUTHENTICATE) {
             let Some(left) = budget.checked_sub(value.len()) else { break };
             budget = left;
-            if let Ok(text) = value.to_str() {
-                Parser { rest: text }.challenges(&mut challenges);
-            }
+            // A quoted-string may hold `obs-text` (RFC 9110 section 5.6.4): UTF-8, or else Latin-1.
+            let bytes = value.as_bytes();
+            let text = str::from_utf8(bytes).map_or_else(|_| latin1(bytes), Cow::Borrowed);
+            Parser { rest: &text }.challenges(&mut challenges);
         }
         challenges
     }
@@ -112,6 +114,14 @@ pub struct BearerChallenge {
     pub max_age: Option<Duration>,
 }
 
+/// A parameter that breaks off.
+struct Malformed;
+
+/// Bytes as the characters that ISO 8859-1 has for them.
+fn latin1(bytes: &[u8]) -> Cow<'_, str> {
+    bytes.iter().copied().map(char::from).collect()
+}
+
 /// Reads one header value from the front.
 struct Parser<'a> {
     rest: &'a str,
@@ -137,15 +147,26 @@ impl<'a> Parser<'a> {
         let mut challenge = Challenge { scheme, token68: None, parameters: Vec::new() };
         let after_scheme = self.rest;
         self.spaces();
-        if self.at_end() {
-            return Some(challenge);
-        }
         // Only a space parts a scheme from what belongs to it.
-        if self.rest.len() == after_scheme.len() {
+        let parted = self.rest.len() < after_scheme.len();
+        if self.at_end() {
+            let mut ahead = Parser { rest: self.rest };
+            ahead.commas();
+            let goes_on = parted && matches!(Parser { rest: ahead.rest }.parameter(), Ok(Some(_)));
+            if !goes_on {
+                return Some(challenge);
+            }
+            self.rest = ahead.rest;
+        } else if !parted {
             return None;
         }
-        while let Some((name, value)) = self.parameter() {
-            challenge.parameters.push((name.to_owned(), value));
+        loop {
+            match self.parameter() {
+                Ok(Some((name, value))) => challenge.parameters.push((name.to_owned(), value)),
+                // What looked like a parameter may be a token68 with its padding, but only where there is none yet.
+                Err(Malformed) if !challenge.parameters.is_empty() => return None,
+                Ok(None) | Err(Malformed) => break,
+            }
             self.spaces();
             if !self.at_end() {
                 return None;
@@ -167,22 +188,25 @@ impl<'a> Parser<'a> {
         Some(challenge)
     }
 
-    /// `name = value`, or nothing and no step forward: what stands there is then the next challenge, or a mistake.
-    fn parameter(&mut self) -> Option<(&'a str, String)> {
+    /// `name = value`, or nothing and no step forward: what stands there is then the next challenge. Half of one is
+    /// malformed.
+    fn parameter(&mut self) -> Result<Option<(&'a str, String)>, Malformed> {
         let mut ahead = Parser { rest: self.rest };
-        let name = ahead.token()?;
+        let Some(name) = ahead.token() else { return Ok(None) };
         ahead.spaces();
-        ahead.rest = ahead.rest.strip_prefix('=')?;
+        let Some(rest) = ahead.rest.strip_prefix('=') else { return Ok(None) };
+        ahead.rest = rest;
         ahead.spaces();
         let value = match ahead.rest.strip_prefix('"') {
             Some(rest) => {
                 ahead.rest = rest;
-                ahead.quoted()?
+                ahead.quoted()
             }
-            None => ahead.token()?.to_owned(),
+            None => ahead.token().map(str::to_owned),
         };
+        let value = value.ok_or(Malformed)?;
         self.rest = ahead.rest;
-        Some((name, value))
+        Ok(Some((name, value)))
     }
 
     /// The inside of a quoted-string, its quoted-pairs undone, and the closing quote passed.
@@ -238,7 +262,7 @@ mod tests {
     fn read(values: &[&str]) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
+            headers.append(WWW_AUTHENTICATE, value.as_bytes().try_into().unwrap());
         }
         let shown = |challenge: &Challenge| {
             let parameters = challenge.parameters.iter().map(|(name, value)| format!(" {name}=<{value}>"));
@@ -250,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_grammar_is_followed() {
-        let cases: [(&[&str], &[&str]); 15] = [
+        let cases: [(&[&str], &[&str]); 23] = [
             (&["Bearer"], &["bearer"]),
             (&["BEARER REALM=\"x\", ERROR=\"e\""], &["bearer REALM=<x> ERROR=<e>"]),
             (&["Basic realm=\"a\"", "Bearer error=e"], &["basic realm=<a>", "bearer error=<e>"]),
@@ -265,12 +289,20 @@ mod tests {
             ),
             (&[", ,Bearer a = \"b\" ,, c=d,"], &["bearer a=<b> c=<d>"]),
             (&["Bearer\trealm=x"], &["bearer realm=<x>"]),
+            (&["Bearer ,error=e"], &["bearer error=<e>"]),
+            (&["Negotiate , Bearer a=b"], &["negotiate", "bearer a=<b>"]),
+            (&["Bearer realm=\"für\", error=e"], &["bearer realm=<für> error=<e>"]),
+            (&["Bearer a="], &["bearer <a=>"]),
             // From here on, mistakes: what stands before them is believed.
             (&["Basic, Bearer realm=\"abc"], &["basic"]),
             (&["Bearer realm=\"abc\\"], &[]),
             (&["Bearer realm=\"x\"; error=\"e\""], &[]),
             (&["error=invalid_request,error_description=Invalid request"], &[]),
             (&["Bearer realm=x error=e"], &[]),
+            (&["Bearer error=e, realm=\"abc"], &[]),
+            (&["Bearer error=e, realm="], &[]),
+            (&["Bearer error=e, realm=@"], &[]),
+            (&["Bearer, error=e"], &["bearer"]),
             (&["Bearer =\"x\""], &[]),
             (&["", "   "], &[]),
         ];

@@ -42,7 +42,7 @@ use bytes::Bytes;
 use chacha20::ChaCha20Rng;
 use getrandom::SysRng;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use proofkey_core::rand_core::SeedableRng;
 use proofkey_core::{Authorization, Body, Exchange, MAX_BODY, Pending, Remedy, Step, UnixTime, Violation};
@@ -87,7 +87,7 @@ impl Transport {
     /// Build it with [`Policy::none`](reqwest::redirect::Policy::none). If it follows redirects all the same, a 307 or
     /// 308 to a request with a body is not followed, because the body cannot be sent twice; after any other, a bare
     /// `GET` without that body has gone elsewhere (and `Authorization`, if the host is the same) by the time reqwest
-    /// tells, and the answer is refused as [`Violation::Redirect`]. A redirect back to the very URL that was asked
+    /// tells, and the answer is refused as [`Violation::RedirectFollowed`]. A redirect back to the very URL that was asked
     /// cannot be seen.
     ///
     /// Under the feature `ring` alone reqwest has no crypto provider of its own, and building a client panics unless
@@ -173,8 +173,7 @@ impl fmt::Debug for Transport {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The exchange ended: the caller erred, or the server refused or broke the protocol. Also a redirect that the
-    /// caller's client followed: then its status is not known any more, and it is told as 302.
+    /// The exchange ended: the caller erred, or the server refused or broke the protocol.
     Protocol(proofkey_core::Error),
     /// There is no whole answer: no connection, no trust in the certificate, a connection that broke, bytes that are
     /// not HTTP. The URL has been taken out.
@@ -259,9 +258,9 @@ impl From<reqwest::Error> for Error {
     }
 }
 
-/// The refusal of a redirect that has been followed; most such redirects are 302.
+/// The refusal of a redirect that has been followed.
 fn followed() -> Error {
-    Error::Protocol(Violation::Redirect(StatusCode::FOUND).into())
+    Error::Protocol(Violation::RedirectFollowed.into())
 }
 
 /// Gives an empty body a `Content-Length` where the method gives a body a meaning (RFC 9110 section 8.6). Other
