@@ -234,6 +234,28 @@ fn strangers_are_turned_away() {
     assert_eq!(login.end().status, 0);
 }
 
+/// A connection that says a little now and then is no reason to wait longer than was said.
+#[test]
+#[ignore = "example: listener.rs limits each read of a request, not all of them"]
+fn a_slow_stranger_does_not_hold_it_up() {
+    let server = start();
+    let began = Instant::now();
+    let mut login = Login::at(&server, &["--client-id", "photo-viewer", "--timeout", "1"]);
+    let redirect_uri = Url::parse(&parameter(&login.url(), "redirect_uri")).expect("a URL");
+    let mut slow = TcpStream::connect(&redirect_uri[url::Position::BeforeHost..url::Position::AfterPort]).expect("one");
+    let drip = thread::spawn(move || {
+        for _ in 0..20 {
+            if slow.write_all(b"G").is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
+    });
+    assert_eq!(login.end().status, 4);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drip.join().expect("an end");
+}
+
 #[test]
 fn an_unreachable_server_is_the_network() {
     let server = start();
