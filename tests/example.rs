@@ -236,7 +236,6 @@ fn strangers_are_turned_away() {
 
 /// A connection that says a little now and then is no reason to wait longer than was said.
 #[test]
-#[ignore = "example: listener.rs limits each read of a request, not all of them"]
 fn a_slow_stranger_does_not_hold_it_up() {
     let server = start();
     let began = Instant::now();

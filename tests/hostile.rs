@@ -630,7 +630,6 @@ fn secrets_that_a_server_quotes_otherwise_are_taken_out() {
 }
 
 #[test]
-#[ignore = "core: ServerError::without looks for an encoded secret in the words, not in the code"]
 fn secrets_that_a_server_quotes_encoded_as_its_error_are_taken_out() {
     let form: String = url::form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect();
     for sent in [form.replace('+', "%20"), form] {

@@ -1178,7 +1178,6 @@ fn revocations_that_fail() {
 
 /// DESIGN section 6: "a 5xx is never believed as a final refusal".
 #[test]
-#[ignore = "core: Revocation takes unsupported_token_type for the end whatever the status is"]
 fn an_outage_does_not_end_a_revocation() {
     for status in [429, 500, 503] {
         let outcome = revoked(&[(200, ""), (status, r#"{"error":"unsupported_token_type"}"#)]);

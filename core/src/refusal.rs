@@ -65,14 +65,16 @@ impl ServerError {
     /// Takes what was secret out of the server's words, plain or percent-encoded, and cuts them to length.
     pub(crate) fn without<'a>(mut self, secrets: impl Iterator<Item = &'a str>) -> Self {
         for secret in secrets.filter(|secret| !secret.is_empty()) {
+            let is_in = |text: &str| form::decode(text).is_some_and(|decoded| decoded.contains(secret));
             for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
                 *text = text.replace(secret, REDACTED);
-                if form::decode(text).is_some_and(|decoded| decoded.contains(secret)) {
+                if is_in(text) {
                     REDACTED.clone_into(text);
                 }
             }
             // A code that contains a short secret does so by chance.
-            if secret.len() >= SHORTEST_SECRET && self.code.as_str().contains(secret) {
+            let code = self.code.as_str();
+            if secret.len() >= SHORTEST_SECRET && (code.contains(secret) || is_in(code)) {
                 self.code = ErrorCode(Cow::Borrowed(REDACTED));
             }
         }

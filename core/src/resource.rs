@@ -9,6 +9,7 @@
 //! The token goes into the header and nowhere else, over `https` (or to loopback) and nowhere else. Whatever the resource
 //! answers is the output, redirects included: to follow one is to give the token to whom it names.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderName};
@@ -25,7 +26,6 @@ use crate::token::Tokens;
 use crate::uri;
 
 /// A request that carries an access token; made by [`Client::call`](crate::Client::call). Its output is the answer.
-#[derive(Debug)]
 #[must_use = "an exchange does nothing until it is run"]
 pub struct ResourceCall {
     /// The request, or why there is none.
@@ -38,6 +38,18 @@ impl ResourceCall {
         let mut request = request.map(Into::into);
         let checked = registration.owns(tokens).map_err(Error::from).and_then(|()| tokens.authorize(&mut request));
         Self { request: Some(checked.map(|()| request)), turn: Turn::default() }
+    }
+}
+
+/// Says where it goes; the rest of the request is the application's, and may hold anything.
+impl fmt::Debug for ResourceCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let request = self.request.as_ref().and_then(|request| request.as_ref().ok());
+        f.debug_struct("ResourceCall")
+            .field("method", &request.map(Request::method))
+            .field("host", &request.and_then(|request| request.uri().host()))
+            .field("turn", &self.turn)
+            .finish_non_exhaustive()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::endpoint;
 use crate::error::{Error, Usage};
 use crate::exchange::{Body, Exchange, Step, Turn};
 use crate::form::Form;
-use crate::refusal::ErrorCode;
+use crate::refusal::{ErrorCode, is_transient};
 use crate::registration::Registration;
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -82,7 +82,9 @@ impl Exchange for Revocation {
                 Ok(Step::Again { after: Duration::ZERO })
             }
             Err(Error::Server(error))
-                if self.refresh_token_ended && error.code == ErrorCode::UNSUPPORTED_TOKEN_TYPE =>
+                if self.refresh_token_ended
+                    && error.code == ErrorCode::UNSUPPORTED_TOKEN_TYPE
+                    && !error.status.is_some_and(is_transient) =>
             {
                 Ok(Step::Done(()))
             }

@@ -203,7 +203,8 @@ impl<'de> Deserialize<'de> for Tokens {
         }
         let token_type: Option<String> = record.take("token_type")?;
         let issued_at = match record.time("issued_at")? {
-            None if version.is_none() => record.time("created_at")?,
+            None if version.is_none() => record.time("created_at")?.map(from_milliseconds),
+            issued_at if version.is_none() => issued_at.map(from_milliseconds),
             issued_at => issued_at,
         };
         let text = |text: String| Arc::<str>::from(text);

@@ -1,7 +1,8 @@
 //! The chain that an MCP client walks: from a call that is refused to one that is answered, knowing nothing but a URL.
 //!
 //! `cargo run --features blocking --example mcp` starts a resource and its authorization server, and plays the person at
-//! the browser. With a URL and a client id it walks the same chain from a real resource to the login, and stops there.
+//! the browser. With the URL of a real resource it walks to the server's metadata, and with a client id behind it to the
+//! login's URL.
 
 use std::env;
 use std::error::Error;
@@ -32,11 +33,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let known = http.run(ResourceDiscovery::from_challenge(&url, &challenge))?;
     println!("3. discovered  {} is served by {}", known.resource, known.server.issuer.as_deref().unwrap_or_default());
 
+    let Some(id) = id.or(own.as_ref().map(|_| RegisteredClient::PUBLIC.id.to_owned())) else {
+        println!("   A client id as the second argument goes on from here.");
+        return Ok(());
+    };
     // MCP: "MCP clients MUST verify PKCE support before proceeding with authorization".
-    let client = Client::builder(known.server, id.unwrap_or(RegisteredClient::PUBLIC.id.to_owned()))
-        .redirect_uri(redirect_uri(8917))
-        .require_advertised_s256()
-        .build()?;
+    let client =
+        Client::builder(known.server, id).redirect_uri(redirect_uri(8917)).require_advertised_s256().build()?;
     // The scope is what the challenge asks for, if it does; the resource is named in each request (RFC 8707).
     let scope: Vec<_> = challenge.scope.iter().flat_map(|scope| scope.iter()).map(str::to_owned).collect();
     let (login, pending) = http.start(client.authorize().scope(scope).resource(&known.resource))?;

@@ -44,7 +44,7 @@ impl Listener {
                 continue;
             };
             let mut browser = Browser(stream);
-            match browser.target().ok().flatten().and_then(|request| self.query(&request)) {
+            match browser.target(deadline).ok().flatten().and_then(|request| self.query(&request)) {
                 // A favicon, a scanner, half a request: not worth a word.
                 None => browser.send("404 Not Found", "There is nothing here."),
                 Some(query) => match Callback::parse(&query) {
@@ -90,13 +90,16 @@ impl Browser {
     }
 
     /// The target and the host of a GET, if it is one and arrives soon.
-    fn target(&mut self) -> io::Result<Option<(String, String)>> {
+    fn target(&mut self, deadline: Instant) -> io::Result<Option<(String, String)>> {
+        let deadline = deadline.min(Instant::now() + SLOWEST_REQUEST);
         self.0.set_nonblocking(false)?;
-        self.0.set_read_timeout(Some(Duration::from_secs(2)))?;
-        self.0.set_write_timeout(Some(Duration::from_secs(2)))?;
+        self.0.set_write_timeout(Some(SLOWEST_REQUEST))?;
         let mut received = Vec::new();
         let mut buffer = [0; 4096];
         while received.len() < LONGEST_REQUEST {
+            // A time-out of zero would be none at all.
+            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            self.0.set_read_timeout(Some(left))?;
             match self.0.read(&mut buffer)? {
                 0 => return Ok(None),
                 count => received.extend_from_slice(&buffer[..count]),
@@ -135,3 +138,6 @@ impl Browser {
 
 /// A callback may have 64 KiB; the headers beside it are few.
 const LONGEST_REQUEST: usize = 96 * 1024;
+
+/// A browser on this machine sends its request at once.
+const SLOWEST_REQUEST: Duration = Duration::from_secs(2);

@@ -12,7 +12,10 @@ use crate::failure::Failure;
 pub(crate) fn load(file: &Path) -> Result<Option<Tokens>, Failure> {
     let fail = |why: String| Failure::other(format!("{} cannot be read: {why}", file.display()));
     match fs::symlink_metadata(file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            // Better now than after the login.
+            return if folder(file).is_dir() { Ok(None) } else { Err(fail("there is no such folder".to_owned())) };
+        }
         Err(error) => return Err(fail(error.to_string())),
         Ok(found) if !found.is_file() => return Err(fail("it is not a plain file".to_owned())),
         Ok(_) => {}
@@ -33,7 +36,7 @@ pub(crate) fn save(file: &Path, tokens: &Tokens) -> Result<(), Failure> {
     if fs::symlink_metadata(file).is_ok_and(|found| !found.is_file()) {
         return Err(fail("it is not a plain file".to_owned()));
     }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder(file);
     let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(|error| fail(error.to_string()))?;
     beside
         .write_all(text.as_bytes())
@@ -52,4 +55,8 @@ pub(crate) fn remove(file: &Path) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
