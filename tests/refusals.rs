@@ -32,7 +32,7 @@ fn callbacks_that_are_refused() {
     let both = "the callback has both code and error";
     let state = "the callback's state is not this login's";
     let utf8 = "the callback is not UTF-8";
-    let issuer = "the response comes from another issuer than the login was begun with";
+    let issuer = "the answer comes from another issuer than was asked";
     let denied = "the server refused: access_denied";
     for (query, why) in [
         // Nothing in it.
@@ -631,7 +631,7 @@ fn endpoints_that_are_refused() {
     {
         let server = Server::new(format!("https://as.example.com/a?{taken}"), "https://as.example.com/token");
         let said = Client::builder(server, "id").build().expect_err(taken).to_string();
-        assert_eq!(said, "authorization_endpoint must not have a query with parameters that a login sets", "{taken}");
+        assert_eq!(said, "authorization_endpoint must not have a query with parameters that a request sets", "{taken}");
     }
 }
 

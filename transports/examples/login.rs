@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use failure::Failure;
 use http::Request;
 use listener::Listener;
@@ -33,14 +33,15 @@ use serde_json::{Value, json};
 /// Log in by the authorization code grant with PKCE, on a loopback port.
 #[derive(Parser)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(group(ArgGroup::new("place").args(["issuer", "provider", "authorization_endpoint"])))]
 #[command(after_help = "With no arguments it logs in to a server of its own.\n\
     Exit status: 0 logged in, 2 wrong arguments, 3 refused, 4 timed out, 5 not our login, 6 network, 1 other.")]
 struct Arguments {
     /// A real provider by its name: its metadata is fetched
-    #[arg(long, value_name = "URL", conflicts_with_all = ["authorization_endpoint", "provider"])]
+    #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// A well-known provider: google, github, ..; --list-providers names them all
-    #[arg(long, value_name = "NAME", conflicts_with = "authorization_endpoint", requires = "client_id")]
+    #[arg(long, value_name = "NAME", requires = "client_id")]
     provider: Option<String>,
     /// What the provider's addresses leave open: tenant, domain, ..
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value, requires = "provider")]
@@ -58,7 +59,7 @@ struct Arguments {
     #[arg(long, value_name = "URL", requires = "authorization_endpoint")]
     revocation_endpoint: Option<String>,
     /// Who the application is at the provider; the embedded server's public client unless given
-    #[arg(long, value_name = "ID", default_value = RegisteredClient::PUBLIC.id)]
+    #[arg(long, value_name = "ID", default_value = RegisteredClient::PUBLIC.id, requires = "place")]
     client_id: String,
     /// Its secret, sent by HTTP Basic; as an argument it is visible to others on this machine
     #[arg(long, value_name = "SECRET", env = "PROOFKEY_CLIENT_SECRET", hide_env_values = true)]

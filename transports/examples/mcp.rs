@@ -9,7 +9,7 @@ use std::error::Error;
 
 use http::{Request, Response};
 use proofkey::blocking::{Transport, ureq};
-use proofkey::{Callback, Challenge, Client, ResourceDiscovery};
+use proofkey::{Callback, Challenge, Client, ResourceDiscovery, Scope};
 use proofkey_test_server::{RegisteredClient, TestServer, redirect_uri};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let client =
         Client::builder(known.server, id).redirect_uri(redirect_uri(8917)).require_advertised_s256().build()?;
     // The scope is what the challenge asks for, if it does; the resource is named in each request (RFC 8707).
-    let scope: Vec<_> = challenge.scope.iter().flat_map(|scope| scope.iter()).map(str::to_owned).collect();
+    let scope = challenge.scope.iter().flat_map(Scope::iter);
     let (login, pending) = http.start(client.authorize().scope(scope).resource(&known.resource))?;
     println!("4. leaving     {login}");
 
