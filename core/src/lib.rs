@@ -5,6 +5,8 @@
 //! wherever its caller does. Transports for reqwest, hyper and blocking sockets are crates of their own.
 //!
 //! ```text
+//!  Discovery
+//!     │
 //!  Server ──► Client ── authorize() ──► Authorization ── redirect(now, rng) ──► Url ──────► the browser
 //!               │                                                            └► Pending          │
 //!               │                                                                  │             │
@@ -18,7 +20,7 @@
 //!                        ▲                                                     │
 //!                        └───────── handle_response ◄── http::Response ◄───────┘
 //!                        │
-//!                        └──► Tokens
+//!                        └──► Tokens ──► call, refresh, introspect, revoke; or a Session, which keeps them fresh
 //! ```
 //!
 //! Values persist: [`Server`], [`Pending`] and [`Tokens`] are serde data that outlive a process. Machines loop: what has
