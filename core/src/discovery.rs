@@ -178,11 +178,11 @@ pub(crate) fn document(head: &Parts, body: &[u8], asked: UnixTime) -> Result<boo
     if is_transient(status) {
         return Err(endpoint::transient(head, asked).into());
     }
-    if body.len() > MAX_BODY {
-        return Err(Violation::TooLong.into());
-    }
     if status.is_client_error() {
         return Ok(false);
+    }
+    if body.len() > MAX_BODY {
+        return Err(Violation::TooLong.into());
     }
     if status != StatusCode::OK {
         return Err(Violation::Status(status).into());
@@ -215,11 +215,7 @@ fn mistake(body: &[u8]) -> Violation {
         let (lists, _) = json::members(body, LISTS)?;
         texts.iter().try_for_each(|text| text.string().map(drop))?;
         flags.iter().try_for_each(|flag| flag.flag().map(drop))?;
-        for list in lists {
-            if list.strings()?.is_none() && !list.is_absent() {
-                return Err(list.invalid());
-            }
-        }
+        lists.iter().try_for_each(|list| list.list().map(drop))?;
         let [_, _, token_endpoint, ..] = texts;
         if token_endpoint.is_absent() { Err(token_endpoint.missing()) } else { Ok(()) }
     };

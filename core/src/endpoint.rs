@@ -207,7 +207,7 @@ fn read_error(head: &Parts, body: &[u8], asked: UnixTime) -> Result<Option<Serve
 }
 
 /// RFC 6749 section 5.2. A description or URI of the wrong type is dropped, and the code kept.
-fn server_error(
+pub(crate) fn server_error(
     head: &Parts,
     asked: UnixTime,
     error: Member<'_>,

@@ -211,8 +211,8 @@ impl fmt::Display for Violation {
             Self::Resource => f.write_str("the metadata is about another resource than was asked for"),
             Self::Metadata(name, why) => write!(f, "the server's {name} {why}"),
             Self::NoMetadata(missed) => {
-                f.write_str("the server has no metadata:")?;
-                missed.iter().try_for_each(|miss| write!(f, " {} at {};", miss.status.as_str(), miss.url))
+                let place = |miss: &Miss| format!("{} at {}", miss.status.as_str(), miss.url);
+                write!(f, "there is no metadata: {}", missed.iter().map(place).collect::<Vec<_>>().join("; "))
             }
             Self::IssuerMissing => f.write_str("the server promises iss in its responses, and this one has none"),
         }

@@ -76,6 +76,14 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// The strings of an array; `null` counts as absent.
+    pub(crate) fn list(self) -> Result<Option<Vec<String>>, Violation> {
+        match self.strings()? {
+            None if !self.is_absent() => Err(self.invalid()),
+            strings => Ok(strings),
+        }
+    }
+
     /// The strings of an array, or `None` if the value is not an array.
     pub(crate) fn strings(self) -> Result<Option<Vec<String>>, Violation> {
         match self.raw {

@@ -20,7 +20,7 @@ use rand_core::CryptoRng;
 
 use crate::challenge::BearerChallenge;
 use crate::discovery::{Discovery, document, get};
-use crate::error::{Error, Usage, Violation};
+use crate::error::{Error, Miss, Usage, Violation};
 use crate::exchange::{Body, Exchange, Step, Turn};
 use crate::json::{self, Extra};
 use crate::quirks::Quirks;
@@ -125,7 +125,7 @@ impl ResourceDiscovery {
         if resource.text()?.ok_or(resource.missing())? != self.resource {
             return Err(Violation::Resource.into());
         }
-        let issuer = servers.strings()?.and_then(|servers| servers.into_iter().next()).ok_or(servers.missing())?;
+        let issuer = servers.list()?.and_then(|servers| servers.into_iter().next()).ok_or(servers.missing())?;
         let refuse = |why| Violation::Metadata("authorization_servers", why);
         let url = vet_issuer(&issuer, false).map_err(|usage| match usage {
             Usage::Endpoint(_, why) => refuse(why),
@@ -135,7 +135,7 @@ impl ResourceDiscovery {
             return Err(refuse("names a host of a private network").into());
         }
         Ok(Found {
-            scopes_supported: scopes.strings()?.unwrap_or_default(),
+            scopes_supported: scopes.list()?.unwrap_or_default(),
             extra,
             discovery: Discovery::new(issuer).quirks(self.quirks),
         })
@@ -160,19 +160,24 @@ impl Exchange for ResourceDiscovery {
             let asked = self.turn.answered()?;
             let (head, body) = response.into_parts();
             if !document(&head, &body, asked)? {
-                return Err(Violation::Status(head.status).into());
+                let url = self.place()?.to_string();
+                return Err(Violation::NoMetadata(vec![Miss { url, status: head.status }]).into());
             }
             self.found = Some(self.read(&body)?);
             return Ok(Step::Again { after: Duration::ZERO });
         };
-        Ok(match found.discovery.handle_response(response)? {
-            Step::Again { after } => Step::Again { after },
-            Step::Done(server) => Step::Done(ProtectedResource {
-                resource: self.resource.clone(),
-                server,
-                scopes_supported: std::mem::take(&mut found.scopes_supported),
-                extra: std::mem::replace(&mut found.extra, Extra::none()),
-            }),
-        })
+        let server = match found.discovery.handle_response(response)? {
+            Step::Again { after } => return Ok(Step::Again { after }),
+            Step::Done(server) => server,
+        };
+        let scopes_supported = std::mem::take(&mut found.scopes_supported);
+        let extra = std::mem::replace(&mut found.extra, Extra::none());
+        // Whoever named the server may have written its metadata, too.
+        for (name, endpoint) in server.endpoints() {
+            if !uri::web(endpoint).is_ok_and(|url| self.may_go(&url)) {
+                return Err(Violation::Metadata(name, "names a host of a private network").into());
+            }
+        }
+        Ok(Step::Done(ProtectedResource { resource: self.resource.clone(), server, scopes_supported, extra }))
     }
 }

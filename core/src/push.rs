@@ -15,6 +15,7 @@
 
 use std::time::Duration;
 
+use http::response::Parts;
 use http::{Request, Response, StatusCode};
 use rand_core::CryptoRng;
 use url::Url;
@@ -69,9 +70,10 @@ impl Exchange for Push {
         let registration = self.authorization.registration();
         let sent = [pending.state.expose()];
         // RFC 9126 section 2.2: "the server MUST generate a request URI and provide it in the response with a 201".
-        let read =
-            endpoint::answer(registration, StatusCode::CREATED, response, asked, &sent, |_, body| Ok(read(body)?));
-        let (request_uri, lifetime) = read?;
+        let (request_uri, lifetime) =
+            endpoint::answer(registration, StatusCode::CREATED, response, asked, &sent, |head, body| {
+                read(head, body, asked)
+            })?;
         let mut form = self.authorization.begin_url()?;
         form.pair("client_id", &registration.client_id);
         form.pair("request_uri", &request_uri);
@@ -81,16 +83,20 @@ impl Exchange for Push {
 }
 
 /// The reference, opaque and never fetched, and how long it is good for.
-fn read(body: &[u8]) -> Result<(String, Duration), Violation> {
+fn read(head: &Parts, body: &[u8], asked: UnixTime) -> Result<(String, Duration), Error> {
     if body.len() > MAX_BODY {
-        return Err(Violation::TooLong);
+        return Err(Violation::TooLong.into());
     }
-    let ([request_uri, expires_in], _) = json::members(body, ["request_uri", "expires_in"])?;
+    let names = ["request_uri", "expires_in", "error", "error_description", "error_uri"];
+    let ([request_uri, expires_in, error, description, uri], _) = json::members(body, names)?;
+    if let Some(error) = endpoint::server_error(head, asked, error, description, uri)? {
+        return Err(error.into());
+    }
     let text = request_uri.text()?.ok_or(request_uri.missing())?;
     let fits = text.bytes().all(|byte| byte.is_ascii_graphic());
     let lifetime = expires_in.seconds()?.ok_or(expires_in.missing())?;
     if lifetime == 0 {
-        return Err(expires_in.invalid());
+        return Err(expires_in.invalid().into());
     }
-    if fits { Ok((text.into_owned(), Duration::from_secs(lifetime))) } else { Err(request_uri.invalid()) }
+    if fits { Ok((text.into_owned(), Duration::from_secs(lifetime))) } else { Err(request_uri.invalid().into()) }
 }

@@ -98,6 +98,7 @@ impl ServerError {
             | "unsupported_response_type"
             | "invalid_scope"
             | "invalid_target"
+            | "invalid_authorization_details"
             | "unsupported_token_type" => Remedy::FixConfiguration,
             _ => Remedy::Report,
         }

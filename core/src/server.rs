@@ -102,15 +102,7 @@ impl Server {
         } else if self.authorization_response_iss_parameter_supported {
             return Err(Usage::Endpoint("issuer", "is needed where the server promises iss in its responses"));
         }
-        let endpoints = [
-            ("authorization_endpoint", self.authorization_endpoint.as_deref()),
-            ("token_endpoint", Some(self.token_endpoint.as_str())),
-            ("revocation_endpoint", self.revocation_endpoint.as_deref()),
-            ("introspection_endpoint", self.introspection_endpoint.as_deref()),
-            ("pushed_authorization_request_endpoint", self.pushed_authorization_request_endpoint.as_deref()),
-        ];
-        for (name, endpoint) in endpoints {
-            let Some(endpoint) = endpoint else { continue };
+        for (name, endpoint) in self.endpoints() {
             let url = vet(endpoint).map_err(|why| Usage::Endpoint(name, why))?;
             // RFC 6749 section 3.1: "Request and response parameters MUST NOT be included more than once."
             if url.query_pairs().any(|(parameter, _)| is_owned(&parameter)) {
@@ -129,6 +121,18 @@ impl Server {
             return Err(Usage::Endpoint("response_types_supported", "does not list code"));
         }
         Ok(())
+    }
+
+    /// The places that requests go to, by their names.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let endpoints = [
+            ("authorization_endpoint", self.authorization_endpoint.as_deref()),
+            ("token_endpoint", Some(self.token_endpoint.as_str())),
+            ("revocation_endpoint", self.revocation_endpoint.as_deref()),
+            ("introspection_endpoint", self.introspection_endpoint.as_deref()),
+            ("pushed_authorization_request_endpoint", self.pushed_authorization_request_endpoint.as_deref()),
+        ];
+        endpoints.into_iter().filter_map(|(name, endpoint)| Some((name, endpoint?)))
     }
 }
 

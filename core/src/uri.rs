@@ -68,35 +68,33 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 /// name resolves to is not known here.
 pub(crate) fn is_public(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(domain)) => domain != "localhost" && !domain.ends_with(".localhost"),
+        Some(Host::Domain(domain)) => {
+            let domain = domain.trim_end_matches('.');
+            domain != "localhost" && !domain.ends_with(".localhost")
+        }
         Some(Host::Ipv4(address)) => is_public_v4(address),
-        Some(Host::Ipv6(address)) => match address.to_ipv4() {
-            // `::ffff:10.0.0.1` and `::10.0.0.1` are what they embed.
-            Some(embedded) => is_public_v4(embedded),
-            None => {
-                !(address.is_loopback()
-                    || address.is_unspecified()
-                    || address.is_multicast()
-                    || address.is_unique_local()
-                    || address.is_unicast_link_local())
-            }
-        },
+        Some(Host::Ipv6(address)) => {
+            // RFC 4291 section 2.4: what is global begins with these three bits. Of that, 2002::/16 embeds IPv4 addresses,
+            // 2001::/32 tunnels to them, and 2001:db8::/32 is for documentation; the rest of IPv4 in IPv6 lies outside.
+            let [first, second, ..] = address.segments();
+            first & 0xE000 == 0x2000 && first != 0x2002 && !(first == 0x2001 && matches!(second, 0 | 0xDB8))
+        }
         None => false,
     }
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
+    let [first, second, third, _] = address.octets();
     !(address.is_private()
         || address.is_loopback()
         || address.is_link_local()
-        || address.is_unspecified()
-        || address.is_broadcast()
-        || address.is_multicast()
         || address.is_documentation()
-        // RFC 6598: shared by a provider's customers; RFC 1122: "this network".
+        // RFC 6890: this network, a provider's own customers, protocol assignments, benchmarks; 224 and up are no hosts.
+        || first == 0
         || (first == 100 && (64..128).contains(&second))
-        || first == 0)
+        || (first == 192 && second == 0 && third == 0)
+        || (first == 198 && matches!(second, 18 | 19))
+        || first >= 224)
 }
 
 /// The same URL as a request's target.
@@ -140,6 +138,40 @@ mod tests {
         ];
         for (text, why) in cases {
             assert_eq!(secure(text).unwrap_err(), why, "{text}");
+        }
+    }
+
+    #[test]
+    fn private_addresses_are_not_public() {
+        for host in [
+            "10.0.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "192.0.0.8",
+            "198.18.0.1",
+            "0.0.0.0",
+            "240.0.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "[::1]",
+            "[::ffff:10.0.0.1]",
+            "[::ffff:8.8.8.8]",
+            "[64:ff9b::a00:1]",
+            "[2002:a00:1::]",
+            "[2001:db8::1]",
+            "[fc00::1]",
+            "[fe80::1]",
+            "[fec0::1]",
+            "[ff02::1]",
+            "localhost",
+            "localhost.",
+            "as.localhost.",
+        ] {
+            assert!(!is_public(&Url::parse(&format!("https://{host}/")).unwrap()), "{host}");
+        }
+        for host in ["as.example", "8.8.8.8", "[2606:4700::1111]", "localhost.example"] {
+            assert!(is_public(&Url::parse(&format!("https://{host}/")).unwrap()), "{host}");
         }
     }
 

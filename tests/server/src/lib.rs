@@ -4,6 +4,7 @@
 //! ```text
 //!   your application             TestServer (its own thread, 127.0.0.1)
 //!   ----------------             --------------------------------------
+//!   issuer             ------->  GET  /.well-known/..    where all this is
 //!   authorization URL  ------->  GET  /authorize    the consent page
 //!      Person::allow   ------->  POST /consent      "Allow" or "Deny"
 //!   redirect URI       <-------  303  ?code=..&state=..&iss=..
@@ -32,7 +33,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! What a user should know:
+//! # What a user should know
 //!
 //! * **Redirect URIs.** Every client may use [`redirect_uri`]`(port)` with any port, the same on
 //!   `[::1]`, and either without a port (RFC 8252 section 7.3). All else is compared as text.
@@ -41,6 +42,10 @@
 //! * **Scopes** are `photos`, `profile` and `offline_access`; a request without one gets `photos`.
 //! * **Access tokens** are opaque and looked up at each use, so a revoked one is refused at once.
 //! * **`iss`** is sent with every authorization response, errors too (RFC 9207).
+//! * **Resources** may be named when a token is asked for (RFC 8707), and any may. [`TestServer::resource`] refuses tokens
+//!   for others; those for nobody in particular it takes, [unless told](Builder::require_resource_indicator).
+//! * **Metadata** is in the place of RFC 8414 and in that of OpenID Connect, unless [told otherwise](Builder::documents),
+//!   and the resource has its own (RFC 9728), which each of its challenges points to.
 //! * **PKCE** is required, and it is S256.
 //!
 //! It listens on loopback only and asks nobody for a password: never put it where strangers reach it.
@@ -49,6 +54,7 @@ mod clients;
 mod clock;
 mod consent;
 mod device;
+mod documents;
 mod faults;
 mod observation;
 mod page;
@@ -57,6 +63,7 @@ mod resource;
 mod server;
 
 pub use clients::{RegisteredClient, redirect_uri};
+pub use documents::Documents;
 pub use observation::Seen;
 pub use person::{Answer, Person};
 pub use server::{Builder, TestServer};

@@ -24,10 +24,11 @@ use crate::clients::{Clients, SCOPES};
 use crate::clock::Clock;
 use crate::consent::{self, OpenPages};
 use crate::device;
+use crate::documents::{self, Documents};
 use crate::faults::Faults;
 use crate::observation::{Log, Seen};
 use crate::person::Person;
-use crate::resource;
+use crate::resource::{self, Resource};
 
 const AUTHORIZE: &str = "/authorize";
 const TOKEN: &str = "/token";
@@ -35,7 +36,6 @@ const REVOKE: &str = "/revoke";
 const INTROSPECT: &str = "/introspect";
 const PUSH: &str = "/par";
 const DEVICE_AUTHORIZATION: &str = "/device_authorization";
-const METADATA: &str = "/.well-known/oauth-authorization-server";
 
 /// The longest request body that is read; more is 413.
 const MAX_BODY: usize = 1 << 20;
@@ -73,7 +73,12 @@ impl TestServer {
 
     /// Where the metadata document is (RFC 8414 section 3).
     pub fn metadata_url(&self) -> String {
-        self.url(METADATA)
+        self.url(documents::OAUTH)
+    }
+
+    /// Where the same document is by OpenID Connect Discovery section 4.
+    pub fn openid_configuration_url(&self) -> String {
+        self.url(documents::OPENID)
     }
 
     /// Where a browser is sent to log in.
@@ -106,9 +111,15 @@ impl TestServer {
         self.url(DEVICE_AUTHORIZATION)
     }
 
-    /// The protected resource: `GET` lists the photos, `POST` echoes. It wants the scope `photos`.
+    /// The protected resource: `GET` lists the photos, `POST` echoes. It wants the scope `photos`, and a token that is not
+    /// [for another resource](crate#what-a-user-should-know).
     pub fn resource(&self) -> String {
         self.url(resource::PATH)
+    }
+
+    /// Where the resource describes itself (RFC 9728 section 3), as its challenges say.
+    pub fn resource_metadata_url(&self) -> String {
+        self.parts.resource.metadata_url.clone()
     }
 
     /// A person called Alice, with a browser.
@@ -200,6 +211,10 @@ pub struct Builder {
     device_code_lifetime: Duration,
     poll_interval: Duration,
     redirect_uris: Vec<String>,
+    documents: Documents,
+    page_where_none: bool,
+    must_push: bool,
+    must_name_resource: bool,
 }
 
 impl Default for Builder {
@@ -211,6 +226,10 @@ impl Default for Builder {
             device_code_lifetime: Duration::from_secs(600),
             poll_interval: Duration::from_secs(1),
             redirect_uris: Vec::new(),
+            documents: Documents::Both,
+            page_where_none: false,
+            must_push: false,
+            must_name_resource: false,
         }
     }
 }
@@ -258,6 +277,35 @@ impl Builder {
         self
     }
 
+    /// Which metadata documents there are; both unless set. In the place of the others is `404 Not Found`.
+    #[must_use]
+    pub fn documents(mut self, documents: Documents) -> Self {
+        self.documents = documents;
+        self
+    }
+
+    /// In the place of a metadata document that there is not, answers `200 OK` with a page to log in, as servers do that
+    /// know no unknown paths.
+    #[must_use]
+    pub fn login_page_for_missing_documents(mut self) -> Self {
+        self.page_where_none = true;
+        self
+    }
+
+    /// Takes authorization requests only if they were pushed, and says so in its metadata (RFC 9126 section 5).
+    #[must_use]
+    pub fn require_pushed_authorization_requests(mut self) -> Self {
+        self.must_push = true;
+        self
+    }
+
+    /// The protected resource refuses also those tokens that are for no resource in particular, as an MCP server must.
+    #[must_use]
+    pub fn require_resource_indicator(mut self) -> Self {
+        self.must_name_resource = true;
+        self
+    }
+
     /// Starts the server; it answers when this returns.
     ///
     /// Fails if the port is taken, or if a redirect URI is none.
@@ -270,7 +318,7 @@ impl Builder {
         let (report, ready) = mpsc::channel();
         let thread = thread::Builder::new().name("test server".to_owned()).spawn({
             let parts = Arc::clone(&parts);
-            move || run(&parts, listener, &self.redirect_uris, &report, stop)
+            move || run(&parts, &self, listener, &report, stop)
         })?;
         let server = TestServer { issuer, parts, running: Some(running), thread: Some(thread) };
         ready.recv().unwrap_or_else(|_| Err(io::Error::other("the server's thread panicked")))?;
@@ -283,6 +331,7 @@ pub(crate) struct Parts {
     pub(crate) server: Arc<AuthorizationServer<MemoryStorage, Clock>>,
     pub(crate) clients: Clients,
     pub(crate) open_pages: OpenPages,
+    pub(crate) resource: Resource,
     log: Log,
     faults: Faults,
     clock: Clock,
@@ -301,8 +350,10 @@ impl Parts {
         config.introspection_endpoint = Some(url(INTROSPECT));
         let mut par = ParConfig::new();
         par.pushed_authorization_request_endpoint = Some(url(PUSH));
+        par.require_pushed_authorization_requests = builder.must_push;
         config.par = Some(Box::new(par));
         config.scopes_supported = Some(SCOPES.map(|(scope, _)| scope.to_owned()).into());
+        config.protected_resources = Some(vec![url(resource::PATH)]);
         config.include_verification_uri_complete = true;
         config.access_token_ttl = builder.access_token_lifetime;
         config.authorization_code_ttl = builder.code_lifetime;
@@ -317,6 +368,7 @@ impl Parts {
             server: Arc::new(server),
             clients: Clients::default(),
             open_pages: OpenPages::default(),
+            resource: Resource::new(issuer, builder.must_name_resource),
             log,
             faults: Faults::default(),
             clock,
@@ -338,14 +390,14 @@ impl std::fmt::Debug for Parts {
 /// are tasks of a runtime that ends here.
 fn run(
     parts: &Arc<Parts>,
+    builder: &Builder,
     listener: TcpListener,
-    redirect_uris: &[String],
     report: &mpsc::Sender<io::Result<()>>,
     stop: oneshot::Receiver<()>,
 ) {
     let serve = async {
-        Clients::register(&parts.server, redirect_uris).await.map_err(io::Error::other)?;
-        let routes = routes(parts)?;
+        Clients::register(&parts.server, &builder.redirect_uris).await.map_err(io::Error::other)?;
+        let routes = routes(parts, builder)?;
         let listener = tokio::net::TcpListener::from_std(listener)?.tap_io(|stream| {
             // An answer of two segments would otherwise wait for the client's delayed ACK.
             let _ = stream.set_nodelay(true);
@@ -364,13 +416,15 @@ fn run(
 }
 
 /// Our pages and the photos first; all else is `oauth-as`'s.
-fn routes(parts: &Arc<Parts>) -> io::Result<Router> {
+fn routes(parts: &Arc<Parts>, builder: &Builder) -> io::Result<Router> {
     let protocol = ServiceBuilder::new(Arc::clone(&parts.server)).build().map_err(io::Error::other)?;
     let ours = Router::new()
         .route(AUTHORIZE, get(consent::ask))
         .route(consent::PATH, post(consent::answer))
         .route(device::PATH, get(device::ask).post(device::answer))
         .route(resource::PATH, get(resource::serve).post(resource::serve))
+        .route(&parts.resource.metadata_path, get(resource::describe))
+        .merge(documents::routes(builder.documents, builder.page_where_none))
         .with_state(Arc::clone(parts));
     Ok(Router::from(protocol).merge(ours).layer(middleware::from_fn_with_state(Arc::clone(parts), watch)))
 }

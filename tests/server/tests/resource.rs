@@ -18,7 +18,9 @@ fn no_token_no_error_code() {
     let server = start();
     let answer = get(&server.resource(), None);
     assert_eq!(answer.status, 401);
-    assert_eq!(answer.challenge.as_deref(), Some("Bearer realm=\"photos\""));
+    let metadata = format!("{}/.well-known/oauth-protected-resource/resource", server.issuer());
+    let challenge = format!("Bearer realm=\"photos\", resource_metadata=\"{metadata}\"");
+    assert_eq!((answer.challenge, server.resource_metadata_url()), (Some(challenge), metadata));
 }
 
 #[test]
@@ -84,6 +86,31 @@ fn a_token_for_something_else() {
     let challenge = answer.challenge.expect("a challenge");
     assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
     assert!(challenge.contains("scope=\"photos\""), "{challenge}");
+    assert!(challenge.contains(&server.resource_metadata_url()), "{challenge}");
+}
+
+#[test]
+fn a_token_for_another_resource() {
+    for must_be_named in [false, true] {
+        let builder = TestServer::builder();
+        let builder = if must_be_named { builder.require_resource_indicator() } else { builder };
+        let server = builder.start().expect("a port is free");
+        let client = RegisteredClient::PUBLIC;
+        let resource = server.resource();
+        for (named, status) in [
+            (Some(resource.as_str()), 200),
+            (Some("https://elsewhere.example/resource"), 401),
+            (Some(&format!("{resource}/")), 401),
+            (None, if must_be_named { 401 } else { 200 }),
+        ] {
+            let url = authorization_url(&server, client, &[("resource", named)]);
+            let code = query(&server.person().allow(&url))["code"].clone();
+            let tokens = redeem(&server, client, &code, client::VERIFIER);
+            let answer = get(&resource, Some(&tokens.text("access_token")));
+            assert_eq!(answer.status, status, "{named:?} {must_be_named}");
+            assert_eq!(answer.challenge.is_some_and(|challenge| challenge.contains(INVALID)), status == 401);
+        }
+    }
 }
 
 #[test]
