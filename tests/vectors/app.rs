@@ -8,14 +8,16 @@ use std::fmt::{Debug, Display};
 use http::{HeaderMap, Method, Response, StatusCode};
 use proofkey_core::rand_core::{TryCryptoRng, TryRng};
 use proofkey_core::{
-    Callback, CallbackError, Client, CodeExchange, CodeGrant, Error, Exchange, Pending, Step, TokenState, Tokens,
-    UnixTime, Usage,
+    Authorization, Callback, CallbackError, Client, CodeExchange, CodeGrant, Error, Exchange, Pending, Server, Step,
+    TokenState, Tokens, UnixTime, Usage,
 };
+use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::{byte_serialize, parse};
 
 use crate::case::Blanks;
 use crate::fixture::{Fixture, PORT};
+use crate::know::Search;
 use crate::life::Life;
 use crate::wire;
 
@@ -25,6 +27,10 @@ pub(crate) const CODE: &str = "SplxlOBeZQQYbYS6WxSbIA";
 pub(crate) const BROWSER: &str = "";
 /// The answer of a token endpoint that has nothing to hide but its tokens.
 pub(crate) const GOOD: &str = r#"{"access_token":"canary-access-token","token_type":"Bearer","expires_in":3600,"refresh_token":"canary-refresh-token","scope":"read write"}"#;
+
+/// The answer to a push.
+const PUSHED: &str =
+    r#"{"request_uri":"urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c","expires_in":60}"#;
 
 /// Why a play ended without tokens.
 #[derive(Debug)]
@@ -43,6 +49,10 @@ pub(crate) enum Fail {
     Later,
     /// `http` has no such header: no transport could have delivered it.
     Undeliverable,
+    /// A request URI is no longer good.
+    Stale,
+    /// Of a search for metadata.
+    Document(Error),
     Error(Error),
 }
 
@@ -78,15 +88,22 @@ pub(crate) struct Departure {
     pub(crate) url: Url,
     pub(crate) state: String,
     browser: String,
+    /// What the login asks for: in the URL, or pushed.
+    pub(crate) pairs: Vec<(String, String)>,
+    /// What the server said to the push.
+    pub(crate) pushed: Option<Value>,
+    /// Until when the browser must have left.
+    pub(crate) leave_by: Option<u64>,
 }
 
 impl Departure {
     pub(crate) fn param(&self, name: &str) -> Option<String> {
-        self.url.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
+        self.pairs.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone())
     }
 }
 
 /// A request that left, with the login and the code it belongs to.
+#[derive(Clone)]
 pub(crate) struct Sent {
     pub(crate) method: Method,
     pub(crate) uri: String,
@@ -120,6 +137,14 @@ pub(crate) struct App {
     pub(crate) tampered: bool,
     pub(crate) departures: Vec<Departure>,
     pub(crate) sent: Vec<Sent>,
+    /// Pushed logins, and requests for metadata: not counted with those that are sent for tokens.
+    pub(crate) pushed: Vec<Sent>,
+    pub(crate) looked: Vec<Sent>,
+    /// How many of the latter were answered.
+    pub(crate) heard: usize,
+    pub(crate) search: Option<Search>,
+    pub(crate) scopes_supported: Value,
+    pub(crate) found: Option<Server>,
     /// Everything in every form of printing it has.
     pub(crate) printed: Vec<String>,
     /// What went against a rule that holds in every case.
@@ -145,6 +170,12 @@ impl App {
             tampered: false,
             departures: Vec::new(),
             sent: Vec::new(),
+            pushed: Vec::new(),
+            looked: Vec::new(),
+            heard: 0,
+            search: None,
+            scopes_supported: Value::Null,
+            found: None,
             printed: Vec::new(),
             faults: Vec::new(),
         };
@@ -153,7 +184,41 @@ impl App {
         Ok(Ok(app))
     }
 
+    /// A login leaves, by a push where the server or the case wants it.
     pub(crate) fn begin(&mut self, browser: &str) -> Result<(), Fail> {
+        if self.fixture.pushes() {
+            let mut response = Response::new(PUSHED.as_bytes().to_vec());
+            *response.status_mut() = StatusCode::CREATED;
+            return self.push(browser, response);
+        }
+        let (url, pending) = self.authorization().redirect(self.time(), &mut self.rng)?;
+        let pairs = url.query_pairs().into_owned().collect();
+        self.depart(browser, url, &pending, pairs, None);
+        Ok(())
+    }
+
+    /// A login is pushed, and this is what the server says to it.
+    pub(crate) fn push(&mut self, browser: &str, response: Response<Vec<u8>>) -> Result<(), Fail> {
+        if self.fixture.pushes() && self.client.server().require_pushed_authorization_requests {
+            match self.authorization().redirect(self.time(), &mut self.rng) {
+                Err(Error::Usage(Usage::PushRequired)) => {}
+                _ => self.faults.push("a server that requires pushes is sent a browser without".to_owned()),
+            }
+        }
+        let mut push = self.authorization().push();
+        let sent = self.ask(&mut push)?;
+        self.faults.extend(wire::pushed(&self.fixture, &sent));
+        let pairs = sent.pairs.clone();
+        self.pushed.push(sent);
+        let said = serde_json::from_slice(response.body()).unwrap_or_default();
+        match self.tell(&mut push, response)? {
+            Step::Done((url, pending)) => self.depart(browser, url, &pending, pairs, Some(said)),
+            Step::Again { .. } => self.faults.push("a push goes on".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn authorization(&mut self) -> Authorization {
         let mut authorization = self.client.authorize().scope(&self.fixture.scope);
         if let (Some(redirect_uri), true) = (&self.fixture.redirect_uri, self.fixture.redirect_late) {
             authorization = authorization.redirect_uri(redirect_uri.as_str());
@@ -167,19 +232,32 @@ impl App {
         for (name, value) in &self.fixture.params {
             authorization = authorization.param(name.as_str(), value.as_str());
         }
+        if !self.fixture.details.is_empty() {
+            authorization = authorization.details(&self.fixture.details);
+        }
         self.printed.extend(printed(&authorization));
-        let (url, pending) = authorization.redirect(self.time(), &mut self.rng)?;
-        self.printed.extend(printed(&pending));
+        authorization
+    }
+
+    fn depart(
+        &mut self,
+        browser: &str,
+        url: Url,
+        pending: &Pending,
+        pairs: Vec<(String, String)>,
+        pushed: Option<Value>,
+    ) {
+        self.printed.extend(printed(pending));
         let state = pending.state().to_owned();
-        let stored = serde_json::to_string(&pending).map_err(|error| format!("a login cannot be stored: {error}"));
+        let stored = serde_json::to_string(pending).map_err(|error| format!("a login cannot be stored: {error}"));
         match stored {
             Ok(stored) => drop(self.sessions.insert((browser.to_owned(), state.clone()), stored)),
             Err(fault) => self.faults.push(fault),
         }
-        let departure = Departure { url, state, browser: browser.to_owned() };
-        self.faults.extend(wire::departure(&self.fixture, &departure, &self.departures));
+        let leave_by = pending.leave_by().map(UnixTime::as_secs);
+        let departure = Departure { url, state, browser: browser.to_owned(), pairs, pushed, leave_by };
+        self.faults.extend(wire::departure(&self.fixture, &departure, &self.departures, self.now));
         self.departures.push(departure);
-        Ok(())
     }
 
     /// A browser comes back with these parameters, and the code that it should bring is sent on.
@@ -303,8 +381,12 @@ impl App {
             self.faults.push("there is no request to answer".to_owned());
             return Outcome::Emitted;
         };
+        let said: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         match self.tell(&mut exchange, response) {
             Ok(Step::Done(tokens)) => {
+                if tokens.extra().get::<Value>("authorization_details").as_ref() != said.get("authorization_details") {
+                    self.faults.push("what was granted is not what the server said".to_owned());
+                }
                 self.printed.extend(printed(&tokens));
                 self.printed.extend(printed(&vec![Some(tokens.access_token())]));
                 self.stored = serde_json::to_string(&tokens).ok();

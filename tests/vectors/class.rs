@@ -19,25 +19,45 @@ pub(crate) fn classes(outcome: &Outcome, body: &[u8]) -> Vec<&'static str> {
         Outcome::Fail(Fail::LogIn) => vec!["ReauthRequired", "ConfigError"],
         Outcome::Fail(Fail::Later) => vec!["ServerUnavailable"],
         Outcome::Fail(Fail::Undeliverable) => vec!["CallbackMalformed", "TransportFailed", "ConfigError"],
-        Outcome::Fail(Fail::Error(Error::Usage(Usage::Resource(why)))) if why.contains("https") => {
-            vec!["ConfigError", "InsecureUrl"]
-        }
-        Outcome::Fail(Fail::Error(Error::Usage(_))) => vec!["ConfigError"],
-        Outcome::Fail(Fail::Error(Error::Server(error))) => server(error, body),
-        Outcome::Fail(Fail::Error(Error::Violation(violation))) => match violation {
-            Violation::Status(_) => vec!["UnexpectedStatus"],
+        Outcome::Fail(Fail::Stale) => vec!["RequestUriExpired"],
+        // The same word for two things: who answered a login, and whose document it is.
+        Outcome::Fail(Fail::Document(Error::Violation(Violation::Issuer))) => vec!["MetadataIssuerMismatch"],
+        Outcome::Fail(Fail::Document(error) | Fail::Error(error)) => refused(error, body),
+    }
+}
+
+fn refused(error: &Error, body: &[u8]) -> Vec<&'static str> {
+    match error {
+        // RFC 8707 has any URI; a token goes to https alone.
+        Error::Usage(Usage::Resource(why)) if why.contains("https") => vec!["ConfigError", "InsecureUrl"],
+        Error::Usage(Usage::Endpoint(name, why)) => [vec!["ConfigError"], unusable(name, why)].concat(),
+        Error::Usage(Usage::NoEndpoint(_)) => vec!["ConfigError", "MissingField", "MetadataInvalid"],
+        Error::Usage(Usage::Authentication { .. }) => vec!["ConfigError", "UnsupportedFeature"],
+        Error::Usage(_) => vec!["ConfigError"],
+        Error::Server(error) => server(error, body),
+        Error::Violation(violation) => match violation {
             Violation::Redirect(_) => vec!["UnexpectedRedirect"],
             Violation::TooLong => vec!["TooLarge"],
             Violation::NotJson => vec!["MalformedBody"],
+            Violation::Missing(name) if METADATA.contains(name) => vec!["MissingField", "MetadataInvalid"],
             Violation::Missing(_) => vec!["MissingField"],
+            Violation::Invalid("metadata") => vec!["MalformedBody", "InvalidField", "MetadataInvalid"],
+            Violation::Invalid(name) if METADATA.contains(name) => vec!["InvalidField", "MetadataInvalid"],
             Violation::Invalid(_) => vec!["InvalidField"],
+            Violation::Metadata(name, why) => unusable(name, why),
+            Violation::Resource => vec!["ResourceMismatch"],
+            // A page where a document should be, somewhere among the places; or nothing anywhere.
+            Violation::NoMetadata(missed) if missed.iter().any(|miss| miss.status.is_success()) => {
+                vec!["MalformedBody", "UnexpectedContentType"]
+            }
+            Violation::Status(_) | Violation::NoMetadata(_) => vec!["UnexpectedStatus"],
             Violation::Duplicate(_) => vec!["DuplicateMember"],
             Violation::TokenType => vec!["UnsupportedTokenType"],
             Violation::Issuer => vec!["IssuerMismatch"],
             Violation::IssuerMissing => vec!["IssuerMissing", "IssuerMismatch"],
             _ => vec![],
         },
-        Outcome::Fail(Fail::Error(Error::Callback(callback))) => match callback {
+        Error::Callback(callback) => match callback {
             CallbackError::TooLong => vec!["TooLarge"],
             CallbackError::NotUtf8 | CallbackError::Invalid(_) => vec!["CallbackMalformed"],
             CallbackError::CodeAndError => vec!["CallbackMalformed", "AuthorizationError"],
@@ -49,9 +69,44 @@ pub(crate) fn classes(outcome: &Outcome, body: &[u8]) -> Vec<&'static str> {
             CallbackError::Expired => vec!["TransactionExpired"],
             _ => vec![],
         },
-        Outcome::Fail(Fail::Error(_)) => vec![],
+        _ => vec![],
     }
 }
+
+/// A member of a document that cannot be used.
+fn unusable(name: &str, why: &str) -> Vec<&'static str> {
+    match name {
+        "code_challenge_methods_supported" => vec!["PkceUnsupported", "MetadataInvalid", "InvalidField"],
+        "response_types_supported" => vec!["UnsupportedFeature", "MetadataInvalid"],
+        _ if why.contains("private network") => vec!["ForbiddenUrl"],
+        _ if why.starts_with("must be https") || why.starts_with("must be an https") => {
+            vec!["InsecureUrl", "MetadataInvalid"]
+        }
+        // A host that is not what it looks like, or hides behind a name.
+        _ if why.contains("usual form") || why.contains("user name") || why.contains("backslash") => {
+            vec!["ForbiddenUrl", "MetadataInvalid"]
+        }
+        _ => vec!["MetadataInvalid"],
+    }
+}
+
+/// The members of documents, as opposed to those of token answers.
+const METADATA: [&str; 14] = [
+    "issuer",
+    "authorization_endpoint",
+    "token_endpoint",
+    "revocation_endpoint",
+    "introspection_endpoint",
+    "pushed_authorization_request_endpoint",
+    "authorization_response_iss_parameter_supported",
+    "require_pushed_authorization_requests",
+    "token_endpoint_auth_methods_supported",
+    "response_types_supported",
+    "code_challenge_methods_supported",
+    "resource",
+    "authorization_servers",
+    "scopes_supported",
+];
 
 fn server(error: &ServerError, body: &[u8]) -> Vec<&'static str> {
     let Some(status) = error.status else { return vec!["AuthorizationError"] };
@@ -108,7 +163,7 @@ fn names(body: &[u8], code: &str) -> bool {
 }
 
 /// Every class that something here could be; of a case whose classes are all unknown it is said so.
-pub(crate) const CLASSES: [&str; 34] = [
+pub(crate) const CLASSES: [&str; 40] = [
     "Ok",
     "None",
     "AuthorizationError",
@@ -116,6 +171,7 @@ pub(crate) const CLASSES: [&str; 34] = [
     "ConfigError",
     "DuplicateMember",
     "DuplicateParameter",
+    "ForbiddenUrl",
     "InsecureUrl",
     "InsufficientScope",
     "InvalidField",
@@ -123,12 +179,16 @@ pub(crate) const CLASSES: [&str; 34] = [
     "IssuerMissing",
     "MalformedBody",
     "MetadataInvalid",
+    "MetadataIssuerMismatch",
     "MissingCode",
     "MissingField",
     "OAuthError",
+    "PkceUnsupported",
     "RateLimited",
     "ReauthRequired",
     "RedirectUriMismatch",
+    "RequestUriExpired",
+    "ResourceMismatch",
     "ServerUnavailable",
     "StateMismatch",
     "StateMissing",
@@ -143,5 +203,6 @@ pub(crate) const CLASSES: [&str; 34] = [
     "UnexpectedRedirect",
     "UnexpectedResponseParameter",
     "UnexpectedStatus",
+    "UnsupportedFeature",
     "UnsupportedTokenType",
 ];

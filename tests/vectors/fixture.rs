@@ -5,12 +5,14 @@ use proofkey_core::{Authentication, Client, Server};
 use serde_json::{Value, json};
 
 use crate::app::{Fail, NOW};
+use crate::know;
 
 const SECRET: &str = "7Fjfp0ZBr1KtDRbnfVdmIw";
 pub(crate) const PORT: &str = "51004";
 
 /// What a `ctx` names, and a `config` case changes.
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Fixture {
     /// The server's RFC 8414 document.
     pub(crate) server: Value,
@@ -25,6 +27,16 @@ pub(crate) struct Fixture {
     pub(crate) resources: Vec<String>,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) form_post: bool,
+    /// Rich authorization requests (RFC 9396).
+    pub(crate) details: Vec<Value>,
+    /// The login's parameters are pushed (RFC 9126).
+    pub(crate) push: bool,
+    /// S256 must be advertised, as MCP wants it.
+    pub(crate) strict: bool,
+    /// An issuer's trailing slash is forgiven.
+    pub(crate) slash: bool,
+    /// The resource whose metadata is looked for.
+    pub(crate) resource: String,
     /// A verifier of the caller's own.
     pub(crate) verifier: Option<String>,
     /// The tokens of an earlier login, as stored.
@@ -64,6 +76,11 @@ impl Fixture {
             resources: Vec::new(),
             params: Vec::new(),
             form_post: false,
+            details: Vec::new(),
+            push: false,
+            strict: false,
+            slash: false,
+            resource: "https://rs.example.com/mcp".to_owned(),
             verifier: None,
             tokens: json!({
                 "v": 1, "access_token": "AT1", "token_type": "Bearer", "issued_at": NOW, "expires_at": NOW + 3600,
@@ -117,6 +134,7 @@ impl Fixture {
             "private_scheme" | "custom_scheme" => fixture.redirect_uri = Some("org.example.client:/cb".to_owned()),
             "form_post" => fixture.form_post = true,
             "no_scope" => fixture.scope.clear(),
+            ctx if fixture.is_known_from(ctx) => {}
             _ => return Err(format!("cannot be played: unknown ctx {ctx:?}")),
         }
         Ok(fixture)
@@ -125,6 +143,65 @@ impl Fixture {
     fn confidential(&mut self, method: &str) {
         self.secret = Some(SECRET.to_owned());
         self.auth = vec![method.to_owned()];
+    }
+
+    /// The contexts of a server that is looked for, and of logins that say more to it than others; `false` for all others.
+    fn is_known_from(&mut self, ctx: &str) -> bool {
+        match ctx {
+            "discover" | "discover_untrusted" | "discover_oidc" | "discover_public" | "prm" => {}
+            "discover_confidential" | "discover_basic" => self.confidential("basic"),
+            "discover_trailing_slash" => self.slash = true,
+            "discover_strict" | "mcp" | "mcp_public" | "mcp_untrusted" => self.strict = true,
+            "mcp_confidential" => {
+                self.strict = true;
+                self.confidential("basic");
+            }
+            "par" | "par_public" => self.push = true,
+            "par_confidential" | "par_basic" | "par_confidential_basic" => {
+                self.push = true;
+                self.confidential("basic");
+            }
+            "par_post" | "par_confidential_post" => {
+                self.push = true;
+                self.confidential("post");
+            }
+            "par_required" | "par_require" => self.server["require_pushed_authorization_requests"] = true.into(),
+            "par_resource" | "par_resources" => {
+                self.push = true;
+                self.resources = vec!["https://api.example.com/".to_owned()];
+            }
+            "rar" => self.rich(),
+            "par_rar" | "rar_par" => {
+                self.push = true;
+                self.rich();
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn rich(&mut self) {
+        self.details = vec![json!({"type": "payment", "amount": "2"}), json!({"type": "account", "actions": ["read"]})];
+    }
+
+    /// Whether a login leaves by a push.
+    pub(crate) fn pushes(&self) -> bool {
+        self.push || self.server["require_pushed_authorization_requests"] == true
+    }
+
+    /// A client that learns of a server authenticates as the server says: by `client_secret_basic` where it says nothing
+    /// (RFC 8414 section 2), and as a public client where it may.
+    pub(crate) fn authenticate_as_listed(&mut self) {
+        if self.secret.is_some() || !self.auth.is_empty() {
+            return;
+        }
+        let listed = self.server["token_endpoint_auth_methods_supported"].as_array();
+        let lists = |method: &str| listed.is_some_and(|listed| listed.iter().any(|own| own == method));
+        if listed.is_none() || lists("client_secret_basic") && !lists("none") {
+            self.confidential("basic");
+        } else if lists("client_secret_post") && !lists("none") {
+            self.confidential("post");
+        }
     }
 
     /// The tokens were good for an hour, of which this is left.
@@ -183,6 +260,6 @@ impl Fixture {
                 _ => return Err(format!("cannot be played: unknown method of authentication {method:?}")),
             });
         }
-        Ok(builder.build().map_err(Fail::Error))
+        Ok(know::strict(builder, self.strict).map_err(Fail::Error))
     }
 }

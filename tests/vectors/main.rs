@@ -15,6 +15,7 @@ mod class;
 mod difference;
 mod fault;
 mod fixture;
+mod know;
 mod later;
 mod life;
 mod many;
@@ -236,11 +237,41 @@ fn the_runner_can_fail() {
             "expected emit",
         ),
     ];
-    for (input, verdict, class, post, says) in rows.into_iter().chain(life) {
+    for (input, verdict, class, post, says) in rows.into_iter().chain(life).chain(knowing()) {
         let expected = json!({"verdict": verdict, "class": [class], "post": [post], "level": "MUST"});
         let row = json!({"id": "x", "area": "runner", "title": says, "input": input, "expected": expected});
         let case: Case = serde_json::from_value(row.clone()).unwrap();
         let Result::Failed(why) = run(&case) else { panic!("this did not fail: {row}") };
         assert!(why.iter().any(|line| line.contains(says)), "{row} fails otherwise: {why:?}");
     }
+}
+
+/// Cases about a server that is looked for, or pushed to, which must fail.
+fn knowing() -> [(Value, &'static str, &'static str, &'static str, &'static str); 12] {
+    let where_ =
+        |issuer: &str, algorithm: &str| json!({"kind": "discover_url", "issuer": issuer, "algorithm": algorithm});
+    let said = |to: &str, ctx: &str, status: u64, body: Value| json!({"kind": "response", "ctx": ctx, "to": to, "status": status, "headers": [], "body": body.to_string()});
+    let good = json!({
+        "issuer": "https://as.example.com",
+        "authorization_endpoint": "https://as.example.com/authorize",
+        "token_endpoint": "https://as.example.com/token",
+        "token_endpoint_auth_methods_supported": ["none"],
+    });
+    let reference = json!({"request_uri": "urn:x:1", "expires_in": 60});
+    let resource =
+        json!({"resource": "https://rs.example.com/mcp", "authorization_servers": ["https://as.example.com"]});
+    [
+        (where_("https://as.example.com", "guess"), "emit", "Ok", "no_panic", "unknown algorithm"),
+        (where_("http://as.example.com", "oauth2"), "emit", "Ok", "no_panic", "expected emit"),
+        (where_("https://as.example.com", "oauth2"), "reject", "InsecureUrl", "no_request_emitted", "another place"),
+        (said("as_metadata", "discover", 200, good.clone()), "reject", "InvalidField", "no_panic", "expected reject"),
+        (said("as_metadata", "discover", 200, good.clone()), "accept", "Ok", "metadata_not_cached", "it was believed"),
+        (said("as_metadata", "mcp", 200, good.clone()), "accept", "Ok", "no_panic", "expected accept"),
+        (said("as_metadata", "discover", 404, good), "accept", "Ok", "no_panic", "expected accept"),
+        (said("prm", "mcp", 200, resource.clone()), "reject", "ResourceMismatch", "no_panic", "expected reject"),
+        (said("prm", "mcp", 200, resource), "accept", "Ok", "no_request_emitted", "something was sent"),
+        (said("par", "par", 201, reference.clone()), "accept", "Ok", "no_request_emitted", "something was sent"),
+        (said("par", "par", 200, reference), "accept", "Ok", "no_panic", "expected accept"),
+        (said("par", "par", 503, json!({})), "reject", "RateLimited", "no_panic", "expected reject"),
+    ]
 }

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use proofkey_core::Verifier;
+use proofkey_core::{Challenge, Verifier};
 use serde_json::{Map, Value};
 
 use crate::app::{App, BROWSER, Fail, Outcome};
 use crate::case::{Case, only};
 use crate::fixture::Fixture;
 use crate::life::good;
-use crate::{fault, many};
+use crate::{challenge, fault, know, many};
 
 /// A case that was played: what is left to look at.
 pub(crate) struct Played {
@@ -33,12 +33,19 @@ pub(crate) struct Answer {
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// Metadata is nobody's secret.
+    pub(crate) is_public: bool,
 }
 
 /// Plays a case; an error says why it cannot be.
 pub(crate) fn play(case: &Case) -> Result<Played, String> {
     let begun = Instant::now();
-    let mut fixture = Fixture::of(case.text("ctx").unwrap_or("base"))?;
+    let ctx = case.text("ctx").unwrap_or(if case.kind() == "discover_url" { "discover" } else { "base" });
+    let mut fixture = Fixture::of(ctx)?;
+    let points = points_elsewhere(case);
+    if points && !is_search(ctx) {
+        fixture.resource.clone_from(&fixture.target);
+    }
     if ["config", "refresh", "resource"].contains(&case.kind()) {
         configure(&mut fixture, op(case)?, &case.input)?;
     }
@@ -61,6 +68,8 @@ pub(crate) fn play(case: &Case) -> Result<Played, String> {
                 challenges: HeaderMap::new(),
                 answered: 0,
                 last: (Op::Login, good()),
+                points: points || is_search(ctx),
+                leads_on: false,
             };
             played.outcome = stage.run(case)?;
             if let Outcome::Fail(Fail::Error(error)) = &played.outcome {
@@ -83,7 +92,24 @@ struct Stage {
     answered: usize,
     /// What was done last, and what was said to it.
     last: (Op, Response<Vec<u8>>),
+    /// A challenge is about where to look.
+    points: bool,
+    /// What was answered last is to be logged in with.
+    leads_on: bool,
 }
+
+/// Whether a challenge is looked at for the metadata that it points at.
+fn points_elsewhere(case: &Case) -> bool {
+    let about = ["ForbiddenUrl", "InsecureUrl", "ResourceMismatch", "MetadataInvalid", "MetadataIssuerMismatch"];
+    case.kind() == "www_authenticate" && case.expected.class.iter().all(|class| about.contains(&class.as_str()))
+}
+
+fn is_search(ctx: &str) -> bool {
+    ["mcp", "discover", "prm"].iter().any(|name| ctx.starts_with(name))
+}
+
+/// Who says what the search for a server hears.
+const PLACES: [&str; 3] = ["as_metadata", "oidc_metadata", "prm"];
 
 /// What a client does.
 #[derive(Clone, Copy, PartialEq)]
@@ -93,6 +119,8 @@ enum Op {
     Resource,
     Revoke,
     Introspect,
+    Push,
+    Search,
 }
 
 /// What a `config` case is about: a login, unless it says otherwise.
@@ -103,7 +131,13 @@ fn op(case: &Case) -> Result<Op, String> {
     });
     Ok(match named {
         // Both requests are always looked at.
-        "authorize" | "authorization_request" | "token_request" | "code_exchange" => Op::Login,
+        "authorize"
+        | "authorization_request"
+        | "par"
+        | "push"
+        | "pushed_authorization_request"
+        | "token_request"
+        | "code_exchange" => Op::Login,
         "refresh" | "refresh_request" => Op::Refresh,
         "resource" | "resource_request" | "call" => Op::Resource,
         "revoke" | "revocation" => Op::Revoke,
@@ -133,10 +167,15 @@ impl Stage {
                 let outcome = self.operation(op(case)?, good());
                 self.finish(case, outcome)
             }
+            "discover_url" => self.discover_url(case),
             "concurrent" => {
                 let outcome = many::play(&mut self.app, case)?;
                 if let Some(said) = case.text("response") {
-                    self.answer = Some(Answer { headers: Vec::new(), body: many::answer(said, 1)?.into_body() });
+                    self.answer = Some(Answer {
+                        headers: Vec::new(),
+                        body: many::answer(said, 1)?.into_body(),
+                        is_public: false,
+                    });
                 }
                 Ok(outcome)
             }
@@ -171,8 +210,57 @@ impl Stage {
         Ok(back.map_or_else(Outcome::Fail, |()| Outcome::Emitted))
     }
 
+    /// Where a search asks while nobody has a document.
+    fn discover_url(&mut self, case: &Case) -> Result<Outcome, String> {
+        only(&case.input, &["kind", "ctx", "issuer", "algorithm", "resource", "url"])?;
+        let algorithm = case.text("algorithm").unwrap_or("mcp");
+        let known = ["oauth2", "oauth", "rfc8414", "oidc", "openid", "oidc_append", "oidc_insert", "mcp", "all"];
+        let about_resource = ["prm", "rfc9728", "resource", "protected_resource", "oauth_protected_resource"];
+        if !known.contains(&algorithm) && !about_resource.contains(&algorithm) {
+            return Err(format!("cannot be played: unknown algorithm {algorithm:?}"));
+        }
+        let name = case.text("issuer").or(case.text("resource")).or(case.text("url"));
+        let name = name.ok_or("cannot be played: whose URL?")?;
+        let begun = if about_resource.contains(&algorithm) || case.text("issuer").is_none() {
+            name.clone_into(&mut self.app.fixture.resource);
+            self.app.seek_resource(None)
+        } else {
+            self.app.fixture.server["issuer"] = name.into();
+            self.app.seek_server()
+        };
+        if let Err(fail) = begun {
+            return Ok(Outcome::Fail(fail));
+        }
+        while let Outcome::Again = self.app.hear(know::status(StatusCode::NOT_FOUND)) {}
+        Ok(Outcome::Emitted)
+    }
+
+    /// The search that this answer is for is under way.
+    fn seek(&mut self, to: &str, input: &Map<String, Value>, headers: &HeaderMap) -> Result<(), Fail> {
+        if self.app.search.is_none() {
+            let text = |name: &str| input.get(name).and_then(Value::as_str);
+            if let Some(issuer) = text("issuer") {
+                self.app.fixture.server["issuer"] = issuer.into();
+            }
+            if let Some(resource) = text("resource").or(text("requested")) {
+                resource.clone_into(&mut self.app.fixture.resource);
+            }
+            match to {
+                "prm" => self.app.seek_resource(None)?,
+                "resource" => self.app.seek_resource(Some(&Challenge::bearer(headers).unwrap_or_default()))?,
+                _ => self.app.seek_server()?,
+            }
+        }
+        while to == "oidc_metadata" && !self.app.wants_openid() {
+            if let Outcome::Fail(fail) = self.app.hear(know::status(StatusCode::NOT_FOUND)) {
+                return Err(fail);
+            }
+        }
+        Ok(())
+    }
+
     fn response(&mut self, input: &Map<String, Value>) -> Result<Outcome, String> {
-        only(input, &["kind", "ctx", "to", "status", "headers", "body"])?;
+        only(input, &["kind", "ctx", "to", "status", "headers", "body", "issuer", "resource", "requested"])?;
         let is_challenge = input["kind"] == "www_authenticate";
         let to = input.get("to").and_then(Value::as_str).unwrap_or(if is_challenge { "resource" } else { "" });
         let op = match to {
@@ -181,6 +269,8 @@ impl Stage {
             "resource" => Op::Resource,
             "revocation" => Op::Revoke,
             "introspection" => Op::Introspect,
+            "par" => Op::Push,
+            to if PLACES.contains(&to) => Op::Search,
             to => return Err(format!("cannot be played: an answer of {to:?}")),
         };
         if op == Op::Login && !self.app.awaits_answer() {
@@ -204,8 +294,21 @@ impl Stage {
             headers.push((name.to_ascii_lowercase(), String::from_utf8_lossy(&value).into_owned()));
         }
         self.challenges = response.headers().clone();
+        let asks = Challenge::bearer(&self.challenges).is_some_and(|bearer| bearer.resource_metadata.is_some());
+        if is_challenge && self.points && (status == StatusCode::UNAUTHORIZED || asks) {
+            self.app.faults.extend(challenge::faults(&self.challenges));
+            self.last = (Op::Search, response);
+            self.answer = Some(Answer { headers, body, is_public: true });
+            let headers = self.challenges.clone();
+            return Ok(self.seek(to, input, &headers).map_or_else(Outcome::Fail, |()| Outcome::Again));
+        }
+        if op == Op::Search
+            && let Err(fail) = self.seek(to, input, &HeaderMap::new())
+        {
+            return Ok(Outcome::Fail(fail));
+        }
         let outcome = self.operation(op, response);
-        self.answer = Some(Answer { headers, body });
+        self.answer = Some(Answer { headers, body, is_public: op == Op::Search });
         Ok(outcome)
     }
 
@@ -218,7 +321,10 @@ impl Stage {
             Op::Resource => self.app.resource(response),
             Op::Revoke => self.app.revoke(response),
             Op::Introspect => self.app.introspect(response),
+            Op::Search => self.app.hear(response),
+            Op::Push => self.app.push(BROWSER, response).map_or_else(Outcome::Fail, |()| Outcome::Emitted),
         };
+        self.leads_on = matches!(outcome, Outcome::Emitted) && [Op::Search, Op::Push].contains(&op);
         self.answered = self.app.sent.len();
         outcome
     }
@@ -227,13 +333,21 @@ impl Stage {
     /// again; a resource that is to be called again is content with the new token, unless the case says that it ends badly.
     fn finish(&mut self, case: &Case, outcome: Outcome) -> Result<Outcome, String> {
         let mut outcome = outcome;
-        for _ in 0..3 {
+        if self.leads_on {
+            return Ok(self.lead_on());
+        }
+        for _ in 0..4 {
             if !matches!(outcome, Outcome::Again) || self.app.awaits_answer() {
                 return Ok(outcome);
             }
             let (op, said) = self.last.clone();
             let is_bad = ["reject", "reauth"].contains(&case.expected.verdict.as_str());
             outcome = match op {
+                Op::Search if ["retry", "wait"].contains(&case.expected.verdict.as_str()) => return Ok(outcome),
+                Op::Search => match self.app.hear_more() {
+                    Outcome::Emitted => return Ok(self.lead_on()),
+                    ended => ended,
+                },
                 Op::Resource if is_bad => self.app.resource(said),
                 Op::Resource => self.app.resource(Response::new(Vec::new())),
                 Op::Revoke => self.app.revoke(said),
@@ -244,15 +358,39 @@ impl Stage {
         Ok(outcome)
     }
 
+    /// The login that was pushed, or one at the server that was found, to its end.
+    fn lead_on(&mut self) -> Outcome {
+        self.leads_on = false;
+        if self.app.found.is_some() {
+            self.app.refuses_another_issuer();
+            return self.login();
+        }
+        let left = self.app.departures.last();
+        if left.is_some_and(|left| left.leave_by.is_some_and(|until| until <= self.app.now)) {
+            return Outcome::Fail(Fail::Stale);
+        }
+        match self.come_back() {
+            Ok(()) => self.app.answer_well(),
+            Err(fail) => Outcome::Fail(fail),
+        }
+    }
+
     fn sequence(&mut self, case: &Case) -> Result<Outcome, String> {
         only(&case.input, &["kind", "ctx", "steps"])?;
         let steps: Vec<_> = case.steps().collect();
         let mut outcome = Outcome::Emitted;
         for (index, step) in steps.iter().enumerate() {
-            let is_answered = steps
-                .get(index + 1)
-                .is_some_and(|next| next["kind"] == "response" || next["kind"] == "www_authenticate");
+            let next = steps.get(index + 1);
+            let to = next.and_then(|next| next.get("to")?.as_str()).unwrap_or_default();
+            let is_answered = next.is_some_and(|next| next["kind"] == "response" || next["kind"] == "www_authenticate")
+                && !PLACES.contains(&to)
+                && to != "par";
+            self.leads_on &= ["advance_clock", "redirect", "leave", "open"].iter().any(|kind| step["kind"] == *kind);
             outcome = match step.get("kind").and_then(Value::as_str).unwrap_or_default() {
+                // A push, that is answered next.
+                "begin" if to == "par" => continue,
+                // Whether the browser may still leave is looked at in the end.
+                "redirect" | "leave" | "open" if self.leads_on => continue,
                 "begin" => {
                     only(step, &["kind", "ctx", "session", "browser"])?;
                     self.app.begin(browser(step)).map_or_else(Outcome::Fail, |()| Outcome::Emitted)
@@ -356,10 +494,15 @@ fn configure(fixture: &mut Fixture, op: Op, input: &Map<String, Value>) -> Resul
             }
             "resource" | "resources" => fixture.resources = texts(value).ok_or_else(strange)?,
             "extra_params" | "params" => fixture.params.extend(pairs(value).ok_or_else(strange)?),
+            "authorization_details" => {
+                fixture.details = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+            }
+            "par" | "push" => fixture.push = value.as_bool().ok_or_else(strange)?,
             "response_mode" if value == "form_post" => fixture.form_post = true,
             "response_mode" if value == "query" => {}
             "code_verifier" | "verifier" => fixture.verifier = text(),
-            "issuer" | "authorization_endpoint" | "token_endpoint" => fixture.server[name] = value.clone(),
+            "issuer" | "require_pushed_authorization_requests" => fixture.server[name] = value.clone(),
+            name if name.ends_with("_endpoint") || name.ends_with("_supported") => fixture.server[name] = value.clone(),
             "metadata" | "server" => {
                 for (name, value) in value.as_object().ok_or_else(strange)? {
                     fixture.server[name] = value.clone();

@@ -9,9 +9,9 @@ use url::form_urlencoded::{byte_serialize, parse};
 
 use crate::app::{App, CODE, Fail, NOW, Outcome};
 use crate::case::Case;
-use crate::challenge;
 use crate::class::{CLASSES, classes};
 use crate::play::Played;
+use crate::{challenge, know};
 
 /// Everything that is wrong about a play.
 pub(crate) fn judge(case: &Case, played: &mut Played) -> Vec<String> {
@@ -93,7 +93,7 @@ fn holds(post: &str, case: &Case, played: &mut Played) -> Result<(), String> {
         _ => None,
     };
     let refusal = match &played.outcome {
-        Outcome::Fail(Fail::Error(Error::Server(error))) => Some(error),
+        Outcome::Fail(Fail::Error(Error::Server(error)) | Fail::Document(Error::Server(error))) => Some(error),
         _ => None,
     };
     if let Some(result) = held(post, played) {
@@ -106,13 +106,21 @@ fn holds(post: &str, case: &Case, played: &mut Played) -> Result<(), String> {
         "no_panic" | "bounded_memory" => Ok(()),
         "bounded_time" => must(played.elapsed < Duration::from_secs(10), "it took ten seconds"),
         "no_request_emitted" => {
-            let left = if case.kind() == "config" { played.app.as_ref().map_or(0, |app| app.departures.len()) } else { 0 };
-            must(requests == 0 && left == 0, "something was sent")
+            let is_begun = ["callback", "callback_post", "sequence", "fault"].contains(&case.kind());
+            let left = played.app.as_ref().map_or(0, |app| app.departures.len());
+            let pushed = played.app.as_ref().map_or(0, |app| app.pushed.len());
+            must(requests == 0 && (is_begun || left == 0), "something was sent")?;
+            must(case.kind() != "config" || pushed == 0, "something was pushed")?;
+            forgotten(case, played)
         }
         "one_request_emitted" | "result_is_single" => must(requests == 1, "not one request was sent"),
         // A second request is a fault in every case, and so is one to elsewhere (`wire::request`); here they are counted.
         "no_retry" | "redirect_not_followed" | "no_request_to_other_origin" => {
-            must(requests <= played.answered.max(1), "another request was sent")
+            must(requests <= played.answered.max(1), "another request was sent")?;
+            must(played.app.as_ref().is_none_or(App::stays_home), "another origin was asked")
+        }
+        "metadata_not_cached" => {
+            must(played.app.as_ref().is_some_and(|app| app.found.is_none() && app.search.is_none()), "it was believed")
         }
         "transaction_retained" => must(played.app.as_mut().is_some_and(App::completes), "the login is lost"),
         "transaction_consumed" => {
@@ -174,6 +182,19 @@ fn holds(post: &str, case: &Case, played: &mut Played) -> Result<(), String> {
         }
         _ => Err("cannot be judged: unknown post".to_owned()),
     }
+}
+
+/// After a refused document nothing more is asked for, and it is no better from a cache.
+fn forgotten(case: &Case, played: &Played) -> Result<(), String> {
+    let Some(app) = &played.app else { return Ok(()) };
+    let answered = if case.kind() == "discover_url" { 0 } else { app.heard };
+    must(app.looked.len() <= answered, "another place is asked")?;
+    let is_document = case.text("to").is_some_and(|to| to.ends_with("_metadata"));
+    let error = match &played.outcome {
+        Outcome::Fail(Fail::Document(error)) if is_document => error,
+        _ => return Ok(()),
+    };
+    must(!know::is_about_itself(error) || !app.is_good(played.body()), "a login can be begun with it")
 }
 
 /// The conditions on what a session holds, and on how often it asked; `None` for all others.
@@ -239,6 +260,7 @@ fn secrets(played: &Played) -> Result<(), String> {
     let mut hidden = vec![CODE.to_owned(), "canary-access-token".to_owned(), "canary-refresh-token".to_owned()];
     hidden.extend(app.sent.iter().flat_map(|sent| sent.all("code_verifier")).map(str::to_owned));
     hidden.extend(app.departures.iter().map(|departure| departure.state.clone()));
+    hidden.extend(app.pushed.iter().flat_map(|sent| sent.all("state")).map(str::to_owned));
     if let Some(secret) = app.fixture.secret.clone().filter(|secret| secret.len() >= 8) {
         hidden.push(byte_serialize(secret.as_bytes()).collect());
         hidden.push(secret);
@@ -249,7 +271,8 @@ fn secrets(played: &Played) -> Result<(), String> {
 
     // Tokens too short to be looked for in the midst of other text.
     let mut short: Vec<String> = vec!["AT1".to_owned(), "RT1".to_owned()];
-    let answer: Value = serde_json::from_slice(played.body()).unwrap_or_default();
+    let said = if played.answer.as_ref().is_some_and(|answer| answer.is_public) { &[] } else { played.body() };
+    let answer: Value = serde_json::from_slice(said).unwrap_or_default();
     let is_refusal = matches!(played.outcome, Outcome::Fail(Fail::Error(Error::Server(_)) | Fail::LogIn | Fail::Later));
     let is_state = matches!(played.outcome, Outcome::State(_));
     match &answer {
@@ -265,7 +288,7 @@ fn secrets(played: &Played) -> Result<(), String> {
         Value::String(text) => hidden.push(text.clone()),
         _ => {}
     }
-    hidden.push(String::from_utf8_lossy(played.body()).trim().to_owned());
+    hidden.push(String::from_utf8_lossy(said).trim().to_owned());
     // Shorter texts stand in English words.
     hidden.retain(|text| text.len() >= 6);
     let shown = hidden.iter().find(|secret| app.printed.iter().any(|line| line.contains(secret.as_str())));
@@ -351,6 +374,9 @@ fn details(case: &Case, played: &Played) -> Vec<String> {
     });
     if case.kind() == "www_authenticate" {
         return challenge::details(case, &played.challenges);
+    }
+    if case.kind() == "discover_url" {
+        return know::details(case, played.app.as_ref());
     }
     if case.kind() != "config" || case.expected.verdict != "emit" {
         return Vec::new();

@@ -4,26 +4,49 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use url::Url;
 use url::form_urlencoded::parse;
 
 use crate::app::{Departure, Sent};
 use crate::fixture::Fixture;
 
 /// The faults of an authorization URL (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
-pub(crate) fn departure(fixture: &Fixture, departure: &Departure, earlier: &[Departure]) -> Vec<String> {
+pub(crate) fn departure(fixture: &Fixture, departure: &Departure, earlier: &[Departure], now: u64) -> Vec<String> {
     let mut faults = Vec::new();
     let mut must = |holds: bool, what: &str| {
         if !holds {
             faults.push(format!("authorization URL: {what}"));
         }
     };
-    let pairs: Vec<(String, String)> = departure.url.query_pairs().into_owned().collect();
+    let pairs = &departure.pairs;
     let all = |name: &str| -> Vec<&str> {
         pairs.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str()).collect()
     };
     let endpoint = fixture.server("authorization_endpoint");
-    must(departure.url.as_str().starts_with(endpoint), "is not at the endpoint");
+    must(departure.url.as_str().starts_with(&address(endpoint)), "is not at the endpoint");
+    must(
+        departure.url.as_str().bytes().all(|byte| byte.is_ascii_graphic() && !b"\"`<>\\".contains(&byte)),
+        "has characters to quote",
+    );
+    if let Some(said) = &departure.pushed {
+        let own = endpoint.split_once('?').map_or("", |(_, query)| query);
+        let before = parse(own.as_bytes()).count();
+        let carried: Vec<(String, String)> = departure.url.query_pairs().into_owned().skip(before).collect();
+        // What `serde_json::Value` cannot hold (a number beyond `f64`) is not compared with.
+        let uri =
+            said["request_uri"].as_str().or(carried.last().filter(|_| said.is_null()).map(|(_, uri)| uri.as_str()));
+        let only = [("client_id", fixture.client_id.as_str()), ("request_uri", uri.unwrap_or_default())];
+        let carried = carried.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        must(carried.eq(only), "carries other than the reference");
+        let seconds = said["expires_in"].as_u64().filter(|seconds| *seconds < 1 << 40);
+        must(seconds.is_none_or(|seconds| departure.leave_by == Some(now + seconds)), "leave_by");
+    }
+    must(departure.leave_by.is_some() == departure.pushed.is_some(), "leave_by without a push, or none with one");
+    let details = all("authorization_details");
+    let sent: Option<Vec<Value>> = details.first().and_then(|text| serde_json::from_str(text).ok());
+    must(details.len() <= 1 && sent.unwrap_or_default() == fixture.details, "authorization_details");
     must(all("response_type") == ["code"], "response_type");
     must(all("client_id") == [fixture.client_id.as_str()], "client_id");
     must(
@@ -49,6 +72,59 @@ pub(crate) fn departure(fixture: &Fixture, departure: &Departure, earlier: &[Dep
         }
     }
     faults
+}
+
+/// The faults of a push (RFC 9126 section 2.1), but for the parameters: `departure` looks at them once it has left.
+pub(crate) fn pushed(fixture: &Fixture, sent: &Sent) -> Vec<String> {
+    // It names the client in any case, by its parameters.
+    let is_basic = !matches!(fixture.methods().pop(), Some("none" | "post" | "client_secret_post"));
+    let bare: Vec<(String, String)> =
+        sent.pairs.iter().filter(|(name, _)| !is_basic || name != "client_id").cloned().collect();
+    let named = sent.all("client_id") == [fixture.client_id.as_str()];
+    let mut faults = form(fixture, "pushed_authorization_request_endpoint", &Sent { pairs: bare, ..sent.clone() });
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            faults.push(format!("push: {what}"));
+        }
+    };
+    must(named, "does not name the client once");
+    let mut members: Vec<&str> =
+        sent.pairs.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "resource").collect();
+    must(!members.contains(&"request_uri") && !members.contains(&"code_verifier"), "has what it must not");
+    for name in ["response_type", "redirect_uri", "state", "code_challenge", "code_challenge_method"] {
+        must(members.contains(&name), name);
+    }
+    let count = members.len();
+    members.sort_unstable();
+    members.dedup();
+    must(members.len() == count, "has a parameter twice");
+    faults
+}
+
+/// The faults of a request for metadata (RFC 8414 section 3.1): nothing but where it goes.
+pub(crate) fn document(place: Option<&str>, sent: &Sent) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            faults.push(format!("metadata request: {what}"));
+        }
+    };
+    must(place.is_some_and(|place| address(place) == sent.uri), &format!("{} instead of {place:?}", sent.uri));
+    must(sent.method == Method::GET && sent.body.is_empty(), "is not a GET");
+    must(sent.headers.len() == 1, "has headers beside Accept");
+    must(sent.headers.get(ACCEPT).is_some_and(|value| value == "application/json"), "accept");
+    must(!sent.uri.contains(['@', '#']), "has userinfo or a fragment");
+    faults
+}
+
+/// A URL as a parser writes it.
+fn address(text: &str) -> String {
+    let is_bare = text.find("://").is_some_and(|at| !text[at + 3..].contains('/'));
+    match Url::parse(text) {
+        Ok(url) if is_bare => url.as_str().trim_end_matches('/').to_owned(),
+        Ok(url) => url.into(),
+        Err(_) => text.to_owned(),
+    }
 }
 
 /// The faults of a token request (RFC 6749 sections 2.3, 3.2 and 4.1.3, RFC 7636 section 4.5).
