@@ -107,5 +107,6 @@ impl Authentication {
 
 /// Whether all characters are `VSCHAR = %x20-7E` (RFC 6749 appendix A).
 pub(crate) fn is_printable(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    // Without an early exit it is compiled to wide instructions: tokens are long.
+    text.bytes().fold(true, |fits, byte| fits & matches!(byte, b' '..=b'~'))
 }

@@ -264,7 +264,7 @@ fn knowing() -> [(Value, &'static str, &'static str, &'static str, &'static str)
         (where_("https://as.example.com", "guess"), "emit", "Ok", "no_panic", "unknown algorithm"),
         (where_("http://as.example.com", "oauth2"), "emit", "Ok", "no_panic", "expected emit"),
         (where_("https://as.example.com", "oauth2"), "reject", "InsecureUrl", "no_request_emitted", "another place"),
-        (said("as_metadata", "discover", 200, good.clone()), "reject", "InvalidField", "no_panic", "expected reject"),
+        (said("as_metadata", "discover", 200, good.clone()), "reject", "IssuerMismatch", "no_panic", "expected reject"),
         (said("as_metadata", "discover", 200, good.clone()), "accept", "Ok", "metadata_not_cached", "it was believed"),
         (said("as_metadata", "mcp", 200, good.clone()), "accept", "Ok", "no_panic", "expected accept"),
         (said("as_metadata", "discover", 404, good), "accept", "Ok", "no_panic", "expected accept"),
