@@ -121,7 +121,7 @@ fn s3_metadata_without_the_flag_promises_nothing() {
     let json = r#"{"issuer":"https://a.example","token_endpoint":"https://a.example/t"}"#;
     let server: Server = serde_json::from_str(json).expect("metadata");
     assert!(!server.authorization_response_iss_parameter_supported);
-    for wrong in [r#""true""#, "1", "null", "[]"] {
+    for wrong in [r#""true""#, "1", "{}", "[]"] {
         let json = format!(r#"{{"token_endpoint":"https://a.example/t",{FLAG}:{wrong}}}"#);
         assert!(serde_json::from_str::<Server>(&json).is_err(), "{wrong}");
     }

@@ -9,7 +9,7 @@
 //! A [`Server`] is plain data, wherever it came from: written by hand, discovered, or read from a cache.
 //! [`ClientBuilder::build`](crate::ClientBuilder::build) is where it is vetted, so all three get the same checks.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -48,7 +48,7 @@ pub struct Server {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_authorization_request_endpoint: Option<String>,
     /// Logins must be pushed (RFC 9126 section 5): [`Authorization::redirect`](crate::Authorization::redirect) is refused.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, deserialize_with = "flag", skip_serializing_if = "std::ops::Not::not")]
     pub require_pushed_authorization_requests: bool,
     /// How clients may authenticate. The client's own method must be among them, where there is a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ pub struct Server {
     pub code_challenge_methods_supported: Option<Vec<String>>,
     /// The server says who it is in each authorization response, so that one without `iss` is refused
     /// (RFC 9207 section 3).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, deserialize_with = "flag", skip_serializing_if = "std::ops::Not::not")]
     pub authorization_response_iss_parameter_supported: bool,
     /// What the document's `Cache-Control` said, when it was [discovered](crate::Discovery): how long it may be kept is for
     /// the caller to decide. Not stored.
@@ -134,6 +134,11 @@ impl Server {
         ];
         endpoints.into_iter().filter_map(|(name, endpoint)| Some((name, endpoint?)))
     }
+}
+
+/// `null` counts as absent.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// RFC 8414 section 2: "a URL that uses the "https" scheme and has no query or fragment components".
