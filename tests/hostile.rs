@@ -6,9 +6,10 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use proofkey_core::{
     Authentication, Authorization, BearerChallenge, Body, Callback, CallbackError, Challenge, Client, ClientBuilder,
-    CodeExchange, CodeGrant, Completion, Credentials, CryptoRng, Error, ErrorCode, Exchange, Extra, Introspection,
-    MAX_BODY, Next, Pending, Refresh, Remedy, ResourceCall, Revocation, Scope, Secret, Server, ServerError, Session,
-    Step, Ticket, TokenState, TokenType, Tokens, UnixTime, Usage, Verifier, Violation,
+    CodeExchange, CodeGrant, Completion, Credentials, CryptoRng, Discovery, Error, ErrorCode, Exchange, Extra,
+    Introspection, MAX_BODY, Miss, Next, Pending, ProtectedResource, Provider, Push, Quirks, Refresh, Remedy,
+    ResourceCall, ResourceDiscovery, Revocation, Scope, Secret, Server, ServerError, Session, Step, Ticket, TokenState,
+    TokenType, Tokens, UnixTime, Usage, Verifier, Violation,
 };
 
 mod support;
@@ -46,6 +47,9 @@ const OPERATIONS: &[Operation] = &[
     ("call", 1, || blind(everything().call(&tokens(), resource()))),
     ("revocation", 2, || blind(everything().revoke(&tokens()).expect("a revocation"))),
     ("introspection", 1, || blind(everything().introspect(&Secret::new(INTROSPECTED)))),
+    ("push", 1, || blind(everything().authorize().scope(["photos"]).push())),
+    ("discovery", 3, || blind(Discovery::new("https://as.example.com/tenant"))),
+    ("resource discovery", 1, || blind(ResourceDiscovery::new("https://api.example.com/photos"))),
 ];
 
 /// A client with a secret, at a server with every endpoint.
@@ -53,6 +57,7 @@ fn everything() -> Client {
     let mut server = server();
     server.revocation_endpoint = Some("https://as.example.com/revoke".to_owned());
     server.introspection_endpoint = Some("https://as.example.com/introspect".to_owned());
+    server.pushed_authorization_request_endpoint = Some("https://as.example.com/par".to_owned());
     let builder = Client::builder(server, "s6BhdRkqt3").redirect_uri(REDIRECT_URI);
     builder.authentication(Authentication::post(CLIENT_SECRET)).build().expect("a client")
 }
@@ -664,6 +669,7 @@ fn values_are_plain_to_hold() {
     shared::<(Tokens, TokenType, Extra, Scope, Secret, UnixTime, Body)>();
     shared::<(Refresh, Credentials, ResourceCall, Revocation, Introspection)>();
     shared::<(TokenState, BearerChallenge, Session, Next, Ticket, Completion)>();
+    shared::<(Discovery, ResourceDiscovery, ProtectedResource, Miss, Push, Quirks, Provider)>();
     shared::<(Step<Tokens>, Error, Usage, ServerError, ErrorCode, Violation, CallbackError, Remedy)>();
 
     let client = client();

@@ -124,13 +124,12 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let story = Arc::new(Story { on_stderr: arguments.json, step: AtomicU32::new(1) });
     if arguments.list_providers {
-        return list_providers();
+        list_providers();
+        return Ok(());
     }
-    let real = arguments.authorization_endpoint.is_some() || arguments.issuer.is_some() || arguments.provider.is_some();
-    let embedded = match real {
-        true => None,
-        false => Some(TestServer::start().map_err(|error| Failure::other(format!("no embedded server: {error}")))?),
-    };
+    let real = arguments.issuer.is_some() || arguments.provider.is_some() || arguments.authorization_endpoint.is_some();
+    let start = || TestServer::start().map_err(|error| Failure::other(format!("no embedded server: {error}")));
+    let embedded = (!real).then(start).transpose()?;
     let transport = Transport::new()?;
     let client = client(arguments, &transport, embedded.as_ref(), &story)?;
     story.tell("client", client.client_id());
@@ -282,7 +281,7 @@ fn log_in(
     Ok(tokens)
 }
 
-fn list_providers() -> Result<(), Failure> {
+fn list_providers() {
     let mut out = std::io::stdout().lock();
     for provider in Provider::all() {
         let holes: Vec<_> = provider.holes().map(|hole| format!(" --fill {hole}=..")).collect();
@@ -292,7 +291,6 @@ fn list_providers() -> Result<(), Failure> {
             break; // Nobody reads on.
         }
     }
-    Ok(())
 }
 
 /// What a protected resource answered.
