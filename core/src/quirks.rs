@@ -48,14 +48,16 @@ impl Quirks {
         self
     }
 
-    /// The token answer is a form instead of JSON (against RFC 6749 section 5.1).
+    /// The token answer is a form instead of JSON (against RFC 6749 section 5.1), as GitHub's and Facebook's once were, and
+    /// GitHub's still is for who does not ask for JSON.
     #[must_use]
     pub const fn token_response_form_encoded(mut self) -> Self {
         self.token_response_form_encoded = true;
         self
     }
 
-    /// Success has another 2xx status than the one it should have (against RFC 6749 section 5.1, RFC 9126 section 2.2).
+    /// Success has another 2xx status than the one it should have (against RFC 6749 section 5.1, RFC 9126 section 2.2):
+    /// some servers answer a pushed request with 200.
     #[must_use]
     pub const fn success_of_any_kind(mut self) -> Self {
         self.success_of_any_kind = true;
@@ -63,7 +65,7 @@ impl Quirks {
     }
 
     /// `iss` is promised, and missing where the response is an error (against RFC 9207 section 2). No code can come of
-    /// such a response; a login can be ended by it.
+    /// such a response; a login can be ended by it. Servers that leave it out of `access_denied` have been seen.
     #[must_use]
     pub const fn iss_missing_on_errors(mut self) -> Self {
         self.iss_missing_on_errors = true;
