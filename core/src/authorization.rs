@@ -18,17 +18,15 @@ use serde_json::Value;
 use url::Url;
 use zeroize::Zeroize;
 
+use crate::asked::Asked;
 use crate::error::{Error, Usage};
 use crate::form::Form;
-use crate::parameter::Parameters;
 use crate::pending::Pending;
 use crate::pkce::Verifier;
 use crate::push::Push;
 use crate::registration::{Registration, vet_redirect_uri};
-use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::time::UnixTime;
-use crate::uri;
 
 /// A login being prepared; made by [`Client::authorize`](crate::Client::authorize).
 ///
@@ -38,12 +36,9 @@ use crate::uri;
 pub struct Authorization {
     registration: Arc<Registration>,
     redirect_uri: Option<Arc<str>>,
-    scope: Scope,
-    resources: Vec<String>,
-    parameters: Parameters,
+    asked: Asked,
     details: Option<String>,
     form_post: bool,
-    mistake: Option<Usage>,
 }
 
 impl Authorization {
@@ -51,23 +46,16 @@ impl Authorization {
         Self {
             redirect_uri: registration.redirect_uri.clone(),
             registration,
-            scope: Scope::default(),
-            resources: Vec::new(),
-            parameters: Parameters::default(),
+            asked: Asked::default(),
             details: None,
             form_post: false,
-            mistake: None,
         }
     }
 
     /// Asks for these scope tokens, in addition to those asked for before (RFC 6749 section 3.3). None at all leaves
     /// `scope` out of the request.
     pub fn scope<I: IntoIterator<Item: AsRef<str>>>(mut self, tokens: I) -> Self {
-        for token in tokens {
-            if !self.scope.add(token.as_ref()) {
-                self.mistake = Some(Usage::Scope);
-            }
-        }
+        self.asked.scope(tokens);
         self
     }
 
@@ -76,7 +64,7 @@ impl Authorization {
     pub fn redirect_uri(mut self, redirect_uri: impl Into<String>) -> Self {
         let text = redirect_uri.into();
         if let Err(mistake) = vet_redirect_uri(&text) {
-            self.mistake = Some(mistake);
+            self.asked.mistake = Some(mistake);
         }
         self.redirect_uri = Some(text.into());
         self
@@ -85,11 +73,7 @@ impl Authorization {
     /// Asks for tokens for this resource; may be given several times (RFC 8707 section 2). An absolute URI without
     /// fragment.
     pub fn resource(mut self, resource: impl Into<String>) -> Self {
-        let text = resource.into();
-        if let Err(why) = uri::absolute(&text) {
-            self.mistake = Some(Usage::Resource(why));
-        }
-        self.resources.push(text);
+        self.asked.resource(resource.into());
         self
     }
 
@@ -101,7 +85,7 @@ impl Authorization {
             Ok(Value::Array(list)) if !list.is_empty() && list.iter().all(is_typed) => {
                 self.details = Some(Value::Array(list).to_string());
             }
-            _ => self.mistake = Some(Usage::Details),
+            _ => self.asked.mistake = Some(Usage::Details),
         }
         self
     }
@@ -115,7 +99,7 @@ impl Authorization {
     /// Adds a parameter of the provider's: `prompt`, `login_hint`, `access_type`. An empty value leaves it out. Names that
     /// the library sets itself are refused.
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.parameters.add(name.into(), value.into());
+        self.asked.parameters.add(name.into(), value.into());
         self
     }
 
@@ -158,26 +142,17 @@ impl Authorization {
 
     /// The login's parameters, and what to remember of them.
     pub(crate) fn write(&self, form: &mut Form, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<Pending, Usage> {
-        if let Some(mistake) = &self.mistake {
-            return Err(mistake.clone());
-        }
         let redirect_uri = self.redirect_uri.clone().ok_or(Usage::NoRedirectUri)?;
         form.pair("response_type", "code");
         form.pair("client_id", &self.registration.client_id);
         form.pair("redirect_uri", &redirect_uri);
-        if !self.scope.is_empty() {
-            form.pair("scope", self.scope.as_str());
-        }
-        for resource in &self.resources {
-            form.pair("resource", resource);
-        }
+        self.asked.write(form)?;
         if let Some(details) = &self.details {
             form.pair("authorization_details", details);
         }
         if self.form_post {
             form.pair("response_mode", "form_post");
         }
-        self.parameters.write(form)?;
 
         let (verifier, state) = draw(rng);
         form.pair("state", state.expose());
@@ -194,8 +169,8 @@ impl Authorization {
             iss_missing_on_errors: self.registration.settings.quirks.iss_missing_on_errors,
             client_id: self.registration.client_id.clone(),
             token_endpoint: self.registration.token_endpoint.clone(),
-            scope: self.scope.clone(),
-            resources: self.resources.clone(),
+            scope: self.asked.scope.clone(),
+            resources: self.asked.resources.clone(),
             leave_by: None,
             started_at: now,
         })

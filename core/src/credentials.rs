@@ -14,16 +14,14 @@ use std::sync::Arc;
 use http::{Request, Response};
 use rand_core::CryptoRng;
 
+use crate::asked::Asked;
 use crate::endpoint::{self, Granted};
 use crate::error::{Error, Usage};
 use crate::exchange::{Body, Exchange, Step, Turn};
 use crate::form::Form;
-use crate::parameter::Parameters;
 use crate::registration::Registration;
-use crate::scope::Scope;
 use crate::time::UnixTime;
 use crate::token::Tokens;
-use crate::uri;
 
 /// The exchange of the client's own credentials for tokens; made by
 /// [`Client::credentials`](crate::Client::credentials).
@@ -31,68 +29,41 @@ use crate::uri;
 #[must_use = "an exchange does nothing until it is run"]
 pub struct Credentials {
     registration: Arc<Registration>,
-    scope: Scope,
-    resources: Vec<String>,
-    parameters: Parameters,
-    mistake: Option<Usage>,
+    asked: Asked,
     turn: Turn,
 }
 
 impl Credentials {
     pub(crate) fn new(registration: Arc<Registration>) -> Self {
-        Self {
-            registration,
-            scope: Scope::default(),
-            resources: Vec::new(),
-            parameters: Parameters::default(),
-            mistake: None,
-            turn: Turn::default(),
-        }
+        Self { registration, asked: Asked::default(), turn: Turn::default() }
     }
 
     /// Asks for these scope tokens, in addition to those asked for before.
     pub fn scope<I: IntoIterator<Item: AsRef<str>>>(mut self, tokens: I) -> Self {
-        for token in tokens {
-            if !self.scope.add(token.as_ref()) {
-                self.mistake = Some(Usage::Scope);
-            }
-        }
+        self.asked.scope(tokens);
         self
     }
 
     /// Asks for tokens for this resource; may be given several times (RFC 8707 section 2).
     pub fn resource(mut self, resource: impl Into<String>) -> Self {
-        let text = resource.into();
-        if let Err(why) = uri::absolute(&text) {
-            self.mistake = Some(Usage::Resource(why));
-        }
-        self.resources.push(text);
+        self.asked.resource(resource.into());
         self
     }
 
     /// Adds a parameter of the provider's (`audience`, say). An empty value leaves it out. Names that the library sets
     /// itself are refused when the request is made.
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.parameters.add(name.into(), value.into());
+        self.asked.parameters.add(name.into(), value.into());
         self
     }
 
     fn form(&self) -> Result<Form, Usage> {
-        if let Some(mistake) = &self.mistake {
-            return Err(mistake.clone());
-        }
         if self.registration.authentication.secret().is_none() {
             return Err(Usage::PublicClient);
         }
         let mut form = Form::with_capacity(256);
         form.pair("grant_type", "client_credentials");
-        if !self.scope.is_empty() {
-            form.pair("scope", self.scope.as_str());
-        }
-        for resource in &self.resources {
-            form.pair("resource", resource);
-        }
-        self.parameters.write(&mut form)?;
+        self.asked.write(&mut form)?;
         Ok(form)
     }
 }
@@ -110,8 +81,8 @@ impl Exchange for Credentials {
     fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<Tokens>, Error> {
         let asked = self.turn.answered()?;
         let granted = Granted {
-            scope: (!self.scope.is_empty()).then(|| std::mem::take(&mut self.scope)),
-            resources: std::mem::take(&mut self.resources),
+            scope: self.asked.take_scope(),
+            resources: std::mem::take(&mut self.asked.resources),
             ..Granted::default()
         };
         endpoint::tokens(&self.registration, response, asked, granted, &[]).map(Step::Done)

@@ -101,6 +101,7 @@
 //! * A generator and a clock: they are arguments, so a test is exact and a runtime brings its own.
 //! * An asynchronous driver: its future would have to choose a runtime, or would not be `Send`.
 
+mod asked;
 mod authentication;
 mod authorization;
 mod callback;

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::Usage;
 use crate::form::Form;
 
-/// Parameters the caller adds to a request. Mistakes are kept until [`write`](Self::write), so that calls can be chained.
+/// Parameters the caller adds to a request. Mistakes show when it is [written](Self::write).
 #[derive(Default)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 

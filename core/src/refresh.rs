@@ -14,11 +14,11 @@ use std::sync::Arc;
 use http::{Request, Response};
 use rand_core::CryptoRng;
 
+use crate::asked::Asked;
 use crate::endpoint::{self, Granted};
 use crate::error::{Error, Usage};
 use crate::exchange::{Body, Exchange, Step, Turn};
 use crate::form::Form;
-use crate::parameter::Parameters;
 use crate::registration::Registration;
 use crate::scope::Scope;
 use crate::secret::Secret;
@@ -33,11 +33,8 @@ pub struct Refresh {
     token: Secret,
     /// What the grant is good for, as far as is known.
     grant_scope: Option<Scope>,
-    resources: Vec<String>,
     /// What was asked to be left of it.
-    scope: Scope,
-    parameters: Parameters,
-    mistake: Option<Usage>,
+    asked: Asked,
     turn: Turn,
 }
 
@@ -48,10 +45,7 @@ impl Refresh {
             registration,
             token: tokens.refresh_token.clone().ok_or(Usage::NoRefreshToken)?,
             grant_scope: tokens.grant_scope.clone().or(tokens.scope.clone()),
-            resources: tokens.resources.clone(),
-            scope: Scope::default(),
-            parameters: Parameters::default(),
-            mistake: None,
+            asked: Asked { resources: tokens.resources.clone(), ..Asked::default() },
             turn: Turn::default(),
         })
     }
@@ -59,12 +53,9 @@ impl Refresh {
     /// Asks for less than was granted, for this access token only; the grant keeps its scope. Left out, everything
     /// granted is asked for. More than was granted is refused when the request is made (RFC 6749 section 6).
     pub fn scope<I: IntoIterator<Item: AsRef<str>>>(mut self, tokens: I) -> Self {
-        for token in tokens {
-            if !self.scope.add(token.as_ref()) {
-                self.mistake = Some(Usage::Scope);
-            } else if self.grant_scope.as_ref().is_some_and(|grant| !grant.contains(token.as_ref())) {
-                self.mistake = Some(Usage::ScopeNotGranted);
-            }
+        self.asked.scope(tokens);
+        if self.grant_scope.as_ref().is_some_and(|grant| !self.asked.scope.iter().all(|token| grant.contains(token))) {
+            self.asked.mistake = Some(Usage::ScopeNotGranted);
         }
         self
     }
@@ -72,24 +63,15 @@ impl Refresh {
     /// Adds a parameter of the provider's. An empty value leaves it out. Names that the library sets itself are refused
     /// when the request is made.
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.parameters.add(name.into(), value.into());
+        self.asked.parameters.add(name.into(), value.into());
         self
     }
 
     fn form(&self) -> Result<Form, Usage> {
-        if let Some(mistake) = &self.mistake {
-            return Err(mistake.clone());
-        }
         let mut form = Form::with_capacity(512);
         form.pair("grant_type", "refresh_token");
         form.pair("refresh_token", self.token.expose());
-        if !self.scope.is_empty() {
-            form.pair("scope", self.scope.as_str());
-        }
-        for resource in &self.resources {
-            form.pair("resource", resource);
-        }
-        self.parameters.write(&mut form)?;
+        self.asked.write(&mut form)?;
         Ok(form)
     }
 }
@@ -106,11 +88,10 @@ impl Exchange for Refresh {
 
     fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<Tokens>, Error> {
         let asked = self.turn.answered()?;
-        let asked_scope = (!self.scope.is_empty()).then(|| std::mem::take(&mut self.scope));
         let granted = Granted {
-            scope: asked_scope.or_else(|| self.grant_scope.clone()),
+            scope: self.asked.take_scope().or_else(|| self.grant_scope.clone()),
             grant_scope: self.grant_scope.take(),
-            resources: std::mem::take(&mut self.resources),
+            resources: std::mem::take(&mut self.asked.resources),
             refresh_token: Some(self.token.clone()),
         };
         let sent = [self.token.expose()];
