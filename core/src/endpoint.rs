@@ -64,7 +64,7 @@ pub(crate) fn send(registration: &Registration, target: Uri, form: Form) -> Requ
     if let Some(credentials) = &registration.credentials {
         headers.insert(AUTHORIZATION, credentials.clone());
     }
-    let mut request = Request::new(form.into_body());
+    let mut request = Request::new(Body::from(form.into_bytes()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = target;
     *request.headers_mut() = headers;

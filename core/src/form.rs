@@ -12,8 +12,6 @@ use std::borrow::Cow;
 
 use zeroize::Zeroize;
 
-use crate::exchange::Body;
-
 /// A form being written. It may hold secrets: a buffer that was outgrown is wiped.
 #[derive(Default)]
 pub(crate) struct Form(Vec<u8>);
@@ -54,12 +52,13 @@ impl Form {
     }
 
     /// The text so far; it is ASCII.
-    pub(crate) fn into_text(mut self) -> String {
-        String::from_utf8(std::mem::take(&mut self.0)).unwrap_or_default()
+    pub(crate) fn into_text(self) -> String {
+        String::from_utf8(self.into_bytes()).unwrap_or_default()
     }
 
-    pub(crate) fn into_body(mut self) -> Body {
-        Body::from(std::mem::take(&mut self.0))
+    /// The bytes so far. Wiping them is the receiver's care from here.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
     }
 
     fn grow(&mut self, longest: usize) {

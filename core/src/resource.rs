@@ -72,8 +72,26 @@ impl Exchange for ResourceCall {
     }
 }
 
+impl Tokens {
+    /// Puts the access token on a request that is sent by other means than [`Client::call`](crate::Client::call): one
+    /// with a streaming body, say (RFC 6750 section 2.1). The header is marked sensitive.
+    ///
+    /// [`Usage::Resource`](crate::Usage) if the request would leave this machine unencrypted, [`Usage::SecondCredential`](crate::Usage) if it has a
+    /// credential already; the request is then as it was.
+    pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
+        authorize(self, request.uri(), request.headers()).map(|value| {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        })
+    }
+
+    /// The value of the `Authorization` header, marked sensitive. Sent over `https` only, and never across a redirect.
+    pub fn authorization_header(&self) -> HeaderValue {
+        header(self)
+    }
+}
+
 /// The header for a request to this place, if a token may go there.
-pub(crate) fn authorize(tokens: &Tokens, target: &Uri, headers: &HeaderMap) -> Result<HeaderValue, Error> {
+fn authorize(tokens: &Tokens, target: &Uri, headers: &HeaderMap) -> Result<HeaderValue, Error> {
     // RFC 6750 section 5.3: "Always use TLS (https)".
     uri::secure(&target.to_string()).map_err(Usage::Resource)?;
     // RFC 6750 section 2: "Clients MUST NOT use more than one method to transmit the token in each request."
@@ -88,7 +106,7 @@ pub(crate) fn authorize(tokens: &Tokens, target: &Uri, headers: &HeaderMap) -> R
 }
 
 /// The scheme is our own word for the type, never the server's.
-pub(crate) fn header(tokens: &Tokens) -> HeaderValue {
+fn header(tokens: &Tokens) -> HeaderValue {
     let scheme = tokens.token_type.as_str();
     let token = tokens.access_token.expose();
     let mut text = Zeroizing::new(String::with_capacity(scheme.len().saturating_add(token.len()).saturating_add(1)));

@@ -13,15 +13,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::authentication::is_printable;
-use crate::error::Error;
 use crate::json::{Extra, Record};
-use crate::resource;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -29,9 +25,9 @@ use crate::time::UnixTime;
 /// What a grant gave: an access token and what belongs to it.
 ///
 /// Opaque in Rust, stable on disk: serde writes a `"v": 1` record. It also reads what others have saved: a token answer
-/// itself, or a record with `expires_at`, `expires` (seconds since 1970, or milliseconds), or `expires_in` beside `issued_at` or
-/// `created_at`; numbers may be integers, floats or strings. An `expires_in` alone does not say since when, so the expiry
-/// is then unknown. Formats must be self-describing: JSON, CBOR, `MessagePack`, TOML.
+/// itself, or a record with `expires_at`, `expires` (seconds since 1970, or milliseconds), or `expires_in` beside
+/// `issued_at` or `created_at`; numbers may be integers, floats or strings. An `expires_in` alone does not say since when,
+/// so the expiry is then unknown. The format must be self-describing, as JSON is.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     pub(crate) access_token: Secret,
@@ -91,22 +87,6 @@ impl Tokens {
     /// The client they were given to; `None` if another library saved them without.
     pub fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
-    }
-
-    /// Puts the access token on a request that is sent by other means than [`Client::call`](crate::Client::call): one
-    /// with a streaming body, say (RFC 6750 section 2.1). The header is marked sensitive.
-    ///
-    /// [`Usage::Resource`](crate::Usage) if the request would leave this machine unencrypted, [`Usage::SecondCredential`](crate::Usage) if it has a
-    /// credential already; the request is then as it was.
-    pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
-        resource::authorize(self, request.uri(), request.headers()).map(|value| {
-            request.headers_mut().insert(AUTHORIZATION, value);
-        })
-    }
-
-    /// The value of the `Authorization` header, marked sensitive. Sent over `https` only, and never across a redirect.
-    pub fn authorization_header(&self) -> HeaderValue {
-        resource::header(self)
     }
 
     /// Every member of the answer that has no accessor of its own.
