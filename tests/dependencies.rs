@@ -27,7 +27,7 @@ fn the_core_has_few_dependencies() {
     assert!(crates.len() <= 60, "{} packages: {crates:#?}", crates.len());
 }
 
-/// The command as the acceptance list of issue 2 has it: `.. | sort -u | wc -l`, starred lines counted too.
+/// `cargo tree -p proofkey-core -e normal --prefix none | sort -u | wc -l`, starred lines counted too.
 #[test]
 fn the_tree_has_few_lines() {
     assert!(tree().len() <= 60, "{} lines", tree().len());

@@ -608,7 +608,7 @@ fn secrets_that_a_server_quotes_are_taken_out() {
     assert_silent("a quoted verifier", &told(&quoted(Authentication::none(), &uri)));
 }
 
-/// DESIGN section 5: "No `Debug`, `Display`, error or log line ever holds a code, verifier, token, secret or a body."
+/// "No `Debug`, `Display`, error or log line ever holds a code, verifier, token, secret or a body."
 #[test]
 fn secrets_that_a_server_quotes_otherwise_are_taken_out() {
     let mut leaks = Vec::new();

@@ -703,7 +703,7 @@ fn octets() -> Octets {
     Octets::new([COUNT.fetch_add(1, Ordering::Relaxed); 64])
 }
 
-/// The loop of `DESIGN.md` section 4.
+/// The loop by hand.
 fn by_hand<X: Exchange>(mut exchange: X, clock: UnixTime) -> Result<X::Output, Error> {
     loop {
         let response = send(exchange.next_request(clock, &mut octets())?);

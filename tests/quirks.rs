@@ -186,7 +186,10 @@ fn an_unlisted_method_is_not_switched() {
         builder.authentication(Authentication::post("7Fjfp0ZBr1KtDRbnfVdmIw")).build()
     };
     let refused = build(Quirks::none()).unwrap_err().to_string();
-    assert_eq!(refused, "the client authenticates by client_secret_post, and the server lists private_key_jwt");
+    assert_eq!(
+        refused,
+        "the client authenticates by client_secret_post, and the server lists private_key_jwt: use one of these, or, where the provider takes yours all the same, Quirks::authentication_unlisted"
+    );
     let request = token_request(&build(Quirks::none().authentication_unlisted()).unwrap());
     assert_eq!(support::values(request.body(), "client_secret"), ["7Fjfp0ZBr1KtDRbnfVdmIw"]);
     assert!(request.headers().get("authorization").is_none());

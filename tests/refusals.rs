@@ -32,7 +32,7 @@ fn callbacks_that_are_refused() {
     let both = "the callback has both code and error";
     let state = "the callback's state is not this login's";
     let utf8 = "the callback is not UTF-8";
-    let issuer = "the answer comes from another issuer than was asked";
+    let issuer = "the answer comes from another issuer than was asked; they are compared letter by letter, a slash at the end included";
     let denied = "the server refused: access_denied";
     for (query, why) in [
         // Nothing in it.
@@ -853,7 +853,7 @@ fn endpoints_that_hide_their_host_are_refused() {
     }
 }
 
-/// DESIGN section 6, refused always: "a metadata document that lists PKCE methods without S256".
+/// Metadata that lists PKCE methods without S256 is refused always.
 #[test]
 fn servers_without_s256_are_refused() {
     for methods in ["[]", r#"["plain"]"#, r#"["s256"]"#, r#"["S256 "]"#] {
@@ -938,10 +938,10 @@ fn tokens_that_are_refused() {
 
 #[test]
 fn refreshes_that_are_refused() {
-    let none = "these tokens have no refresh token";
+    let none = "these tokens have no refresh token: new ones take a new login, or client credentials";
     for members in ["", r#","refresh_token":null"#, r#","refresh_token":"""#, r#","refresh_token":" ""#] {
         let refused = client().refresh(&stored(members)).expect_err(members);
-        assert_eq!((refused.to_string().as_str(), refused.remedy()), (none, Remedy::FixConfiguration), "{members}");
+        assert_eq!((refused.to_string().as_str(), refused.remedy()), (none, Remedy::LogInAgain), "{members}");
     }
     let grammar =
         "a scope token must be printable ASCII without space, \" and \\, and not empty; give each token by itself";
@@ -979,7 +979,8 @@ fn client_credentials_that_are_refused() {
         (confidential(Authentication::post("secret")), true),
     ] {
         let refused = client.credentials().next_request(NOW, &mut Octets::appendix_b()).err();
-        let why = (!works).then_some("the client credentials grant needs a client with credentials");
+        let why =
+            (!works).then_some("the client credentials grant needs a client with a secret: set its authentication");
         assert_eq!(refused.map(|error| error.to_string()).as_deref(), why);
     }
     let client = confidential(Authentication::basic("secret"));
@@ -1176,7 +1177,7 @@ fn revocations_that_fail() {
     }
 }
 
-/// DESIGN section 6: "a 5xx is never believed as a final refusal".
+/// A 5xx is never believed as a final refusal.
 #[test]
 fn an_outage_does_not_end_a_revocation() {
     for status in [429, 500, 503] {

@@ -89,7 +89,7 @@ fn s2_the_clients_method_must_be_listed() {
     assert_eq!(refused.remedy(), Remedy::FixConfiguration);
     assert_eq!(
         refused.to_string(),
-        "the client authenticates by client_secret_post, and the server lists none client_secret_basic"
+        "the client authenticates by client_secret_post, and the server lists none client_secret_basic: use one of these, or, where the provider takes yours all the same, Quirks::authentication_unlisted"
     );
     for listed in [Authentication::none(), Authentication::basic("secret-12345")] {
         assert!(Client::builder(server.clone(), "s6BhdRkqt3").authentication(listed).build().is_ok());
@@ -243,7 +243,11 @@ fn s4_nothing_is_normalised() {
     ] {
         let walk = walk(Discovery::new(asked), [found(&metadata_with("issuer", json!(alike)))]);
         assert!(matches!(walk.result, Err(Error::Violation(Violation::Issuer))), "{alike:?}");
-        assert_eq!(walk.refusal(), "the answer comes from another issuer than was asked", "{alike:?}");
+        assert_eq!(
+            walk.refusal(),
+            "the answer comes from another issuer than was asked; they are compared letter by letter, a slash at the end included",
+            "{alike:?}"
+        );
     }
 }
 

@@ -315,7 +315,10 @@ fn s5_a_server_may_take_pushed_logins_only() {
     let mut octets = Octets::appendix_b();
     let refused = client.authorize().redirect(NOW, &mut octets).unwrap_err();
     assert!(matches!(refused, Error::Usage(Usage::PushRequired)));
-    assert_eq!(refused.to_string(), "the server takes pushed authorization requests only");
+    assert_eq!(
+        refused.to_string(),
+        "the server takes pushed authorization requests only: run push() instead of redirect() or start()"
+    );
     assert_eq!(octets.drawn, 0);
     assert!(answered(&client, answer(REQUEST_URI, 60)).is_ok());
 

@@ -75,7 +75,10 @@ fn s2_4_iss_is_compared_as_text() {
 fn s2_4_without_the_right_iss_there_is_no_grant() {
     let refused = accept(false, &format!("code={CODE}&iss=https://evil.as.example"));
     let said = refused.expect_err("no grant").to_string();
-    assert_eq!(said, "the answer comes from another issuer than was asked");
+    assert_eq!(
+        said,
+        "the answer comes from another issuer than was asked; they are compared letter by letter, a slash at the end included"
+    );
 }
 
 /// Section 2.4: "For error responses, clients MUST NOT assume that the error originates from the intended authorization

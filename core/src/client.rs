@@ -71,7 +71,17 @@ impl Client {
         Refresh::new(self.0.clone(), tokens)
     }
 
-    /// Asks for tokens for the client itself, with nobody logging in.
+    /// Asks for tokens for the client itself, with nobody logging in (RFC 6749 section 4.4).
+    ///
+    /// There is no refresh token as a rule: ask again shortly before they expire. A `Session` does not do that.
+    ///
+    /// ```
+    /// # use proofkey_core::{Authentication, Client, Server};
+    /// # let server = Server::new("https://as.example.com/authorize", "https://as.example.com/token");
+    /// let client = Client::builder(server, "report").authentication(Authentication::basic("s3cret")).build()?;
+    /// let exchange = client.credentials().scope(["photos"]); // to be run: its output is `Tokens`
+    /// # Ok::<(), proofkey_core::Error>(())
+    /// ```
     pub fn credentials(&self) -> Credentials {
         Credentials::new(self.0.clone())
     }

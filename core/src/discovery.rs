@@ -81,6 +81,9 @@ impl Discovery {
     /// The places in order, each once.
     fn places(&self) -> Result<VecDeque<Uri>, Usage> {
         let url = vet_issuer(&self.issuer, self.allow_http)?;
+        if url.path().contains("/.well-known/") {
+            return Err(Usage::Endpoint("issuer", "must be the issuer itself, not the address of its metadata"));
+        }
         // RFC 8414 section 3.1: "any terminating "/" MUST be removed before inserting "/.well-known/"".
         let path = url.path().strip_suffix('/').unwrap_or(url.path());
         let origin = url.origin().ascii_serialization();

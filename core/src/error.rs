@@ -35,9 +35,10 @@ impl Error {
     /// What to do about it.
     pub fn remedy(&self) -> Remedy {
         match self {
+            // Whether there is a refresh token is the server's choice.
+            Self::Usage(Usage::NoRefreshToken) | Self::Callback(CallbackError::Expired) => Remedy::LogInAgain,
             Self::Usage(_) => Remedy::FixConfiguration,
             Self::Server(error) => error.remedy(),
-            Self::Callback(CallbackError::Expired) => Remedy::LogInAgain,
             Self::Violation(_) | Self::Callback(_) => Remedy::Report,
         }
     }
@@ -49,7 +50,8 @@ impl Error {
 pub enum Remedy {
     /// A person must change code, settings, or the registration at the server.
     FixConfiguration,
-    /// Begin a new login; what was granted before is gone.
+    /// A person has to log in, if they want to: after `invalid_grant` what was granted before is gone, after
+    /// `access_denied` they have just said no, so do not send them there again by yourself.
     LogInAgain,
     /// The same may work later, after this delay if the server named one. Keep the tokens.
     TryLater(Option<Duration>),
@@ -126,9 +128,14 @@ impl fmt::Display for Usage {
             Self::ClientId => f.write_str("client_id must be printable ASCII and not empty"),
             Self::ClientSecret => f.write_str("client_secret must be printable ASCII and not empty; a client without one authenticates by none"),
             Self::Authentication { own, listed } => {
-                write!(f, "the client authenticates by {own}, and the server lists {}", listed.escape_debug())
+                write!(
+                    f,
+                    "the client authenticates by {own}, and the server lists {}: use one of these, or, where the provider \
+                     takes yours all the same, Quirks::authentication_unlisted",
+                    listed.escape_debug()
+                )
             }
-            Self::PushRequired => f.write_str("the server takes pushed authorization requests only"),
+            Self::PushRequired => f.write_str("the server takes pushed authorization requests only: run push() instead of redirect() or start()"),
             Self::Scope => f.write_str("a scope token must be printable ASCII without space, \" and \\, and not empty; give each token by itself"),
             Self::Details => f.write_str("authorization_details must be a list of objects that each have a type"),
             Self::Resource(why) => write!(f, "resource {why}"),
@@ -137,9 +144,9 @@ impl fmt::Display for Usage {
             Self::RepeatedParameter(name) => write!(f, "parameter {name:?} is given twice"),
             Self::OtherServer => f.write_str("this login or these tokens belong to another server than this client's"),
             Self::OtherClient => f.write_str("this login or these tokens belong to another client_id than this client's"),
-            Self::NoRefreshToken => f.write_str("these tokens have no refresh token"),
+            Self::NoRefreshToken => f.write_str("these tokens have no refresh token: new ones take a new login, or client credentials"),
             Self::ScopeNotGranted => f.write_str("a refresh cannot ask for scope that was not granted; log in again for more"),
-            Self::PublicClient => f.write_str("the client credentials grant needs a client with credentials"),
+            Self::PublicClient => f.write_str("the client credentials grant needs a client with a secret: set its authentication"),
             Self::SecondCredential => f.write_str("the request already carries a credential"),
         }
     }
@@ -207,7 +214,7 @@ impl fmt::Display for Violation {
             Self::Invalid(name) => write!(f, "{name} in the server's answer has the wrong type or value"),
             Self::Duplicate(name) => write!(f, "the server's answer has {name} more than once"),
             Self::TokenType => f.write_str("the server's token_type is not Bearer"),
-            Self::Issuer => f.write_str("the answer comes from another issuer than was asked"),
+            Self::Issuer => f.write_str("the answer comes from another issuer than was asked; they are compared letter by letter, a slash at the end included"),
             Self::Resource => f.write_str("the metadata is about another resource than was asked for"),
             Self::Metadata(name, why) => write!(f, "the server's {name} {why}"),
             Self::NoMetadata(missed) => {
@@ -219,8 +226,9 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Why what hit the redirect URI does not end this login. The login itself is still good,
-/// unless it has [expired](Self::Expired).
+/// Why what hit the redirect URI does not end this login. The login is still good where it is still kept, unless it has
+/// [expired](Self::Expired): [`Pending::is_for`](crate::Pending::is_for) tells before
+/// [`accept`](crate::Pending::accept) consumes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallbackError {

@@ -6,9 +6,9 @@
 //! spotify     https://accounts.spotify.com/authorize ..   endpoints, for want of metadata
 //! ```
 //!
-//! All of it is data, and none of it is needed: a [`Server`] of one's own does as well. Facts were looked up 2026-11-22
-//! in stored copies of the provider's documentation, of its metadata, or of what its users and its source say; what is
-//! not from there says "from memory" or is left out. Providers change: a preset is a start and no promise.
+//! All of it is data, and none of it is needed: a [`Server`] of one's own does as well. Facts were looked up on the date
+//! in [`looked_up`](Provider::looked_up), in documentation, published metadata, source code and what users report; what
+//! could not be confirmed there says "unconfirmed". Providers change: a preset is a start and no promise.
 //!
 //! Refused: a hole that is left open, and a value that is more than a host or a single path segment.
 
@@ -224,7 +224,7 @@ const PROVIDERS: &[Provider] = &[
         authentication: &[POST, BASIC, NONE],
         s256: true,
         notes: &[
-            "a refresh token comes only with access_type=offline, a second one with prompt=consent (from memory)",
+            "a refresh token comes only with access_type=offline, a second one with prompt=consent (unconfirmed)",
             "desktop clients have a secret that must be sent, though it is none; iOS and Android clients have none",
             "the metadata does not list `none`, which those clients need",
         ],
@@ -265,7 +265,7 @@ const PROVIDERS: &[Provider] = &[
             "audience is common (all accounts) or organizations (work and school accounts)",
             "the metadata's issuer has a placeholder for the tenant; who may log in is for the application to check",
             "for personal accounts alone take microsoft-tenant with tenant 9188040d-6c67-4c5b-b112-36a304b66dad",
-            "a refresh token comes only with the scope offline_access (from memory)",
+            "a refresh token comes only with the scope offline_access (unconfirmed)",
             "the metadata does not list `none`, which public clients need",
         ],
         documentation: "https://learn.microsoft.com/en-us/entra/identity-platform/v2-protocols-oidc",
@@ -279,8 +279,8 @@ const PROVIDERS: &[Provider] = &[
         authentication: &[POST, NONE],
         s256: true,
         notes: &[
-            "tenant is a GUID: asked for by a domain, the metadata names another issuer (from memory)",
-            "a refresh token comes only with the scope offline_access (from memory)",
+            "tenant is a GUID: asked for by a domain, the metadata names another issuer (unconfirmed)",
+            "a refresh token comes only with the scope offline_access (unconfirmed)",
             "the metadata does not list `none`, which public clients need",
         ],
         documentation: "https://learn.microsoft.com/en-us/entra/identity-platform/v2-protocols-oidc",
@@ -373,9 +373,9 @@ const PROVIDERS: &[Provider] = &[
         s256: true,
         notes: &[
             "the issuer ends with a slash",
-            "the parameter audience names the API to be called; without it tokens are for user info (from memory)",
+            "the parameter audience names the API to be called; without it tokens are for user info (unconfirmed)",
             "a refresh token comes only with the scope offline_access",
-            "the metadata does not list `none`, which native applications need (from memory)",
+            "the metadata does not list `none`, which native applications need (unconfirmed)",
         ],
         documentation: "https://auth0.com/docs/get-started/applications/configure-applications-with-oidc-discovery",
         looked_up: LOOKED_UP,
@@ -417,8 +417,8 @@ const PROVIDERS: &[Provider] = &[
         s256: true,
         notes: &[
             "where Keycloak lives under a path (/auth, before version 17), its issuer has that path before /realms",
-            "the challenge is checked where one is sent, and a client's settings can insist on one (from memory)",
-            "refresh_expires_in=0 means that the refresh token does not expire (from memory)",
+            "the challenge is checked where one is sent, and a client's settings can insist on one (unconfirmed)",
+            "refresh_expires_in=0 means that the refresh token does not expire (unconfirmed)",
             "the metadata does not list `none`, which public clients need",
         ],
         documentation: "https://www.keycloak.org/securing-apps/oidc-layers",
@@ -469,7 +469,7 @@ const PROVIDERS: &[Provider] = &[
         s256: false,
         notes: &[
             "PKCE is not documented; a client without a secret has the device flow instead",
-            "requests to the API also need the header Client-Id (from memory)",
+            "requests to the API also need the header Client-Id (unconfirmed)",
         ],
         documentation: "https://dev.twitch.tv/docs/authentication/getting-tokens-oauth/",
         looked_up: LOOKED_UP,
@@ -502,7 +502,7 @@ const PROVIDERS: &[Provider] = &[
         s256: true,
         notes: &[
             "PKCE is documented for clients without a secret; their refresh tokens work once",
-            "loopback redirects are to 127.0.0.1 or [::1], not to localhost (from memory)",
+            "loopback redirects are to 127.0.0.1 or [::1], not to localhost (unconfirmed)",
         ],
         documentation: "https://developer.spotify.com/documentation/web-api/tutorials/code-pkce-flow",
         looked_up: LOOKED_UP,
@@ -520,7 +520,7 @@ const PROVIDERS: &[Provider] = &[
         authentication: &[POST],
         s256: false,
         notes: &[
-            "the client secret is a JWT, signed with a key from Apple, for six months at most (from memory)",
+            "the client secret is a JWT, signed with a key from Apple, for six months at most (unconfirmed)",
             "asking for name or email needs response_mode=form_post",
             "the person's name comes once, beside the code of the first login",
             "PKCE is not documented",
@@ -543,7 +543,7 @@ const PROVIDERS: &[Provider] = &[
             "version is that of the Graph API: v25.0 when this was looked up",
             "there are no refresh tokens; Facebook's own grant fb_exchange_token makes a token last 60 days",
             "PKCE is documented for logins with the scope openid, as a test",
-            "a refusal is an object under `error` (from memory), so it is reported as a violation",
+            "a refusal is an object under `error` (unconfirmed), so it is reported as a violation",
         ],
         documentation: "https://developers.facebook.com/documentation/facebook-login/guides/advanced/manual-flow",
         looked_up: LOOKED_UP,
@@ -631,7 +631,7 @@ const PROVIDERS: &[Provider] = &[
         authentication: &[POST],
         s256: false,
         notes: &[
-            "a login needs audience=api.atlassian.com, and prompt=consent (from memory)",
+            "a login needs audience=api.atlassian.com, and prompt=consent (unconfirmed)",
             "a refresh token comes only with the scope offline_access, and works once",
             "PKCE is not documented",
         ],
@@ -652,8 +652,8 @@ const PROVIDERS: &[Provider] = &[
         s256: false,
         notes: &[
             "a refresh token comes only with duration=permanent; an access token lasts an hour",
-            "installed apps send Basic with an empty password (from memory), which Proofkey does not do",
-            "every request needs a User-Agent of the application's own (from memory)",
+            "installed apps send Basic with an empty password (unconfirmed), which Proofkey does not do",
+            "every request needs a User-Agent of the application's own (unconfirmed)",
             "PKCE is not documented",
         ],
         documentation: "https://github.com/reddit-archive/reddit/wiki/OAuth2",
@@ -671,7 +671,7 @@ const PROVIDERS: &[Provider] = &[
         authentication: &[BASIC],
         s256: false,
         notes: &[
-            "a login needs owner=user; what a token may do is set on the connection, not asked for (from memory)",
+            "a login needs owner=user; what a token may do is set on the connection, not asked for (unconfirmed)",
             "the documentation sends JSON to the token endpoint; that a form does as well is from other clients",
             "PKCE is not documented",
         ],
@@ -702,8 +702,8 @@ const PROVIDERS: &[Provider] = &[
         authentication: &[POST, BASIC, NONE],
         s256: true,
         notes: &[
-            "the answer has no expires_in: the org decides how long a token lasts (from memory)",
-            "the API of this org is at instance_url, among the answer's extra members (from memory)",
+            "the answer has no expires_in: the org decides how long a token lasts (unconfirmed)",
+            "the API of this org is at instance_url, among the answer's extra members (unconfirmed)",
             "a refresh token comes only with the scope refresh_token",
         ],
         documentation: "https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_endpoints.htm&type=5",
@@ -718,7 +718,7 @@ const PROVIDERS: &[Provider] = &[
         s256: true,
         notes: &[
             "domain is the org's login address, such as example.my.salesforce.com, or that of a sandbox",
-            "the answer has no expires_in: the org decides how long a token lasts (from memory)",
+            "the answer has no expires_in: the org decides how long a token lasts (unconfirmed)",
         ],
         documentation: "https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_endpoints.htm&type=5",
         looked_up: LOOKED_UP,
@@ -769,7 +769,7 @@ const PROVIDERS: &[Provider] = &[
         quirks: Quirks::none(),
         authentication: &[POST],
         s256: true,
-        notes: &["the channel secret is needed with PKCE too (from memory)"],
+        notes: &["the channel secret is needed with PKCE too (unconfirmed)"],
         documentation: "https://developers.line.biz/en/docs/line-login/integrate-pkce/",
         looked_up: LOOKED_UP,
     },
@@ -798,7 +798,7 @@ const PROVIDERS: &[Provider] = &[
         quirks: Quirks::none(),
         authentication: &[BASIC, POST, NONE],
         s256: true,
-        notes: &["an app without a secret is made a public one in its settings (from memory)"],
+        notes: &["an app without a secret is made a public one in its settings (unconfirmed)"],
         documentation: "https://huggingface.co/docs/hub/oauth",
         looked_up: LOOKED_UP,
     },
@@ -814,7 +814,7 @@ const PROVIDERS: &[Provider] = &[
         quirks: Quirks::none(),
         authentication: &[POST],
         s256: false,
-        notes: &["PKCE is not documented", "a refresh token works once, and for 60 days (from memory)"],
+        notes: &["PKCE is not documented", "a refresh token works once, and for 60 days (unconfirmed)"],
         documentation: "https://developer.box.com/reference/post-oauth2-token",
         looked_up: LOOKED_UP,
     },
@@ -830,7 +830,7 @@ const PROVIDERS: &[Provider] = &[
         quirks: Quirks::none(),
         authentication: &[POST],
         s256: true,
-        notes: &["an access token lasts an hour and comes with a refresh token (from memory)"],
+        notes: &["an access token lasts an hour and comes with a refresh token (unconfirmed)"],
         documentation: "https://developers.asana.com/docs/oauth",
         looked_up: LOOKED_UP,
     },
@@ -847,7 +847,7 @@ const PROVIDERS: &[Provider] = &[
         s256: false,
         notes: &[
             "the documentation asks for scope with commas; other clients ask with spaces",
-            "PKCE is supported (from memory)",
+            "PKCE is supported (unconfirmed)",
             "with actor=app the application acts as itself instead of as the person",
         ],
         documentation: "https://linear.app/developers/oauth-2-0-authentication",
@@ -894,7 +894,7 @@ const PROVIDERS: &[Provider] = &[
             "the issuer ends with a slash",
             "an app is registered at each server by itself, by POST /api/v1/apps",
             "tokens do not expire and there are no refresh tokens",
-            "metadata and PKCE came with version 4.3 (from memory)",
+            "metadata and PKCE came with version 4.3 (unconfirmed)",
         ],
         documentation: "https://docs.joinmastodon.org/spec/oauth/",
         looked_up: LOOKED_UP,
@@ -918,7 +918,7 @@ const PROVIDERS: &[Provider] = &[
         authentication: &[POST, BASIC, NONE],
         s256: true,
         notes: &[
-            "the issuer ends with a slash, as Gitea's did when Forgejo left it (from memory)",
+            "the issuer ends with a slash, as Gitea's did when Forgejo left it (unconfirmed)",
             "a token can do all that the person can: scope is not implemented",
         ],
         documentation: "https://forgejo.org/docs/latest/user/oauth2-provider/",
@@ -931,7 +931,7 @@ const PROVIDERS: &[Provider] = &[
         quirks: Quirks::none().issuer_with_trailing_slash(),
         authentication: &[POST, BASIC, NONE],
         s256: true,
-        notes: &["it runs Forgejo: the issuer ends with a slash (from memory)"],
+        notes: &["it runs Forgejo: the issuer ends with a slash (unconfirmed)"],
         documentation: "https://forgejo.org/docs/latest/user/oauth2-provider/",
         looked_up: LOOKED_UP,
     },

@@ -90,7 +90,9 @@ impl ServerError {
         }
         match self.code.as_str() {
             "server_error" | "temporarily_unavailable" => Remedy::TryLater(self.retry_after),
-            "invalid_grant" | "access_denied" => Remedy::LogInAgain,
+            "invalid_grant" | "access_denied" | "login_required" | "interaction_required" | "consent_required" => {
+                Remedy::LogInAgain
+            }
             "invalid_request"
             | "invalid_client"
             | "unauthorized_client"
@@ -133,7 +135,7 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
 }
 
-/// An error code as the server sent it. The registered ones are constants; others survive as they came.
+/// An error code as the server sent it. The common ones are constants; others survive as they came.
 ///
 /// ```
 /// use proofkey_core::ErrorCode;

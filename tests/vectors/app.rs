@@ -271,7 +271,7 @@ impl App {
         Ok(())
     }
 
-    /// As DESIGN section 4 has it: parse, look the login up in this browser's own session, accept.
+    /// As an application does it: parse, look the login up in this browser's own session, accept.
     fn accept(&mut self, browser: &str, input: &str) -> Result<CodeGrant, Fail> {
         let callback = Callback::parse(input)?;
         self.printed.extend(printed(&callback));

@@ -198,7 +198,7 @@ pub(crate) const CLASSES: [&str; 40] = [
     "TransactionExpired",
     "TransactionUnknown",
     "TransportFailed",
-    // No error of ours: DESIGN section 6 accepts any content type.
+    // No error of ours: any content type is accepted.
     "UnexpectedContentType",
     "UnexpectedRedirect",
     "UnexpectedResponseParameter",

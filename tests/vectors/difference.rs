@@ -1,6 +1,6 @@
-//! Where DESIGN section 6 decides otherwise than a case, by rule: `differences.md` gives the reasons.
+//! Where Proofkey decides otherwise than a case, by rule: `differences.md` gives the reasons.
 //!
-//! A rule never says "let it pass". It rewrites the case into a twin without what DESIGN forgives; the case differs only
+//! A rule never says "let it pass". It rewrites the case into a twin without what Proofkey forgives; the case differs only
 //! if its own play fails as the rule says it must, and the twin's shows that there is no other reason.
 
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@
 //! The cases are the `*.json` files beside this one (`own.json` is ours, the others are the catalogue's), and those of the
 //! directory that `PROOFKEY_VECTORS` names. A case that cannot be played (an unknown context, placeholder, class or
 //! condition) fails; a case for a feature that does not exist yet is counted as that ([`later`]), never as passed. Where
-//! DESIGN section 6 decides otherwise, `differences.md` says why, and [`difference`] proves that it is the only reason.
+//! Proofkey decides otherwise, `differences.md` says why, and [`difference`] proves that it is the only reason.
 //!
 //! A login is played by [`app`], what comes after it by [`life`], many callers at once by [`many`].
 

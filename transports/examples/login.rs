@@ -89,7 +89,7 @@ struct Arguments {
     #[arg(long)]
     browser: bool,
     /// How long to wait for the browser to come back
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
     /// Keep the tokens in this file, and use them from there while they are good
     #[arg(long, value_name = "FILE")]
@@ -144,7 +144,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         other => {
             if other.is_some() {
-                story.tell("kept", "the stored tokens are another server's or client's: they stay unused");
+                story.tell("kept", "the stored tokens are another server's or client's: unused, and to be replaced");
             }
             let tokens = log_in(arguments, &transport, &client, embedded.as_ref(), &story)?;
             if let Some(file) = &arguments.store {
@@ -199,8 +199,11 @@ fn client(
     let mut issuer = arguments.issuer.clone().or(embedded.map(|server| server.issuer().to_owned()));
     let mut server = None;
     if let Some(name) = &arguments.provider {
-        let unknown = || Failure::other(format!("{name:?} is no provider that --list-providers names"));
+        let unknown = || Failure::usage(format!("{name:?} is no provider that --list-providers names"));
         let provider = Provider::named(name).ok_or_else(unknown)?;
+        if let Some((hole, _)) = arguments.fill.iter().find(|(hole, _)| !provider.holes().any(|own| own == hole)) {
+            return Err(Failure::usage(format!("{name} has nothing called {hole:?} to fill")));
+        }
         let fill: Vec<(&str, &str)> = arguments.fill.iter().map(|(name, value)| (&**name, &**value)).collect();
         (quirks, issuer, server) = (provider.quirks, provider.issuer(&fill)?, provider.server(&fill)?);
     }

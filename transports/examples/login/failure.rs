@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::fmt::Display;
 
-use proofkey::{CallbackError, Error, ErrorCode, Remedy, Violation, blocking};
+use proofkey::{CallbackError, Error, ErrorCode, Remedy, Usage, Violation, blocking};
 
 /// What happened, what to do about it, and the exit status that says it to scripts.
 pub(crate) struct Failure {
@@ -15,6 +15,10 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn other(what: impl Display) -> Self {
         Self { what: what.to_string(), advice: "Change that, and try again.", status: 1 }
+    }
+
+    pub(crate) fn usage(what: impl Display) -> Self {
+        Self { status: 2, ..Self::other(what) }
     }
 
     pub(crate) fn timed_out(what: impl Display) -> Self {
@@ -39,6 +43,8 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let what = error.to_string();
         match &error {
+            Error::Usage(Usage::NoRefreshToken) => Self::other(what),
+            Error::Usage(_) => Self::usage(what),
             Error::Server(refusal) if refusal.code == ErrorCode::ACCESS_DENIED => {
                 Self { what, advice: "The person, or the provider for them, said no.", status: 3 }
             }
