@@ -401,3 +401,14 @@ fn plain_http_where_it_was_allowed() {
     let other = json!({ "issuer": "https://as.test", "token_endpoint": "http://as.test/token" });
     assert!(walk(Discovery::new(plain).danger_allow_http(), [found(&other)]).result.is_err());
 }
+
+/// A server elsewhere has no business on this machine; one on this machine has.
+#[test]
+fn endpoints_on_this_machine_are_for_issuers_on_it() {
+    let local = metadata_with("token_endpoint", json!("http://127.0.0.1:6379/x"));
+    let said = "the server's token_endpoint names a host of a private network";
+    assert_eq!(walk(Discovery::new(ISSUER), [response(200, &[JSON], local.to_string())]).refusal(), said);
+    let issuer = "http://127.0.0.1:8080";
+    let own = json!({ "issuer": issuer, "token_endpoint": format!("{issuer}/token") });
+    assert!(walk(Discovery::new(issuer), [response(200, &[JSON], own.to_string())]).result.is_ok());
+}

@@ -830,9 +830,11 @@ fn logins_that_took_too_long() {
             );
         }
     }
-    // A clock that was set back is no reason to refuse.
+    // A clock that was set back a little is no reason to refuse; far back, it would make a login last for ever.
     let client = client();
-    assert!(client.exchange(grant(&client)).next_request(UnixTime::from_secs(0), &mut Octets::appendix_b()).is_ok());
+    let at = |now| client.exchange(grant(&client)).next_request(now, &mut Octets::appendix_b());
+    assert!(at(UnixTime::from_secs(NOW.as_secs() - 60)).is_ok());
+    assert_eq!(at(UnixTime::from_secs(0)).unwrap_err().to_string(), "the login was begun too long ago");
 }
 
 /// A URL parser finds a host in each of these, and in some a password.
@@ -1198,4 +1200,11 @@ fn revocations_that_succeed() {
     }
     // A body of any length is not read.
     assert_eq!(revoked(&[(200, &" ".repeat(MAX_BODY + 1)), (200, "")]).unwrap(), 2);
+}
+
+/// RFC 6749 section 3.1: "Parameters sent without a value MUST be treated as if they were omitted".
+#[test]
+fn a_foreign_parameter_without_a_value_is_none() {
+    assert!(Callback::parse("code=C&state=S&id_token=").is_ok());
+    assert!(Callback::parse("code=C&state=S&id_token=x").is_err());
 }

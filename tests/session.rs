@@ -459,3 +459,20 @@ impl TryCryptoRng for Draws {}
 
 const NOW: u64 = 1_767_225_600;
 const SECOND: Duration = Duration::from_secs(1);
+
+/// A ticket is the session's that gave it, and what it brings must be of the same client.
+#[test]
+fn a_ticket_is_of_one_session_and_brings_its_own_tokens() {
+    let due = || tokens(Some((NOW - 3600, NOW)), Some("RT1"));
+    let (mut alices, mut bobs) =
+        (Session::new(client(), due()).expect("hers"), Session::new(client(), due()).expect("his"));
+    let (ticket, _) = begin(&mut alices, NOW);
+    assert!(!bobs.is_current(&ticket));
+    let hers = Arc::new(tokens(None, Some("RT2")));
+    assert!(matches!(bobs.complete(ticket, Ok(hers), at(NOW)), Completion::Stale(Some(_))));
+
+    let (ticket, _) = begin(&mut bobs, NOW);
+    let foreign = r#"{"v":1,"access_token":"X","token_type":"Bearer","issued_at":1,"token_endpoint":"https://other.example/token"}"#;
+    let foreign: Tokens = serde_json::from_str(foreign).expect("tokens");
+    assert!(matches!(bobs.complete(ticket, Ok(Arc::new(foreign)), at(NOW)), Completion::Stale(Some(_))));
+}

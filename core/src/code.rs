@@ -65,7 +65,9 @@ impl CodeExchange {
         if login.client_id != own.client_id {
             return Err(Usage::OtherClient.into());
         }
-        if now.saturating_since(login.started_at) > own.settings.login_limit {
+        // A clock that was set back must not make a login last for ever.
+        let age = now.saturating_since(login.started_at).max(login.started_at.saturating_since(now));
+        if age > own.settings.login_limit {
             return Err(CallbackError::Expired.into());
         }
         Ok(())

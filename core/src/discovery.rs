@@ -29,6 +29,7 @@ use crate::quirks::Quirks;
 use crate::refusal::is_transient;
 use crate::server::{Server, vet_issuer};
 use crate::time::UnixTime;
+use crate::uri;
 
 /// The search for a server's metadata. Its output is a [`Server`] that may be stored and used again.
 ///
@@ -43,6 +44,8 @@ pub struct Discovery {
     issuer: String,
     quirks: Quirks,
     allow_http: bool,
+    /// Whether a server elsewhere may have endpoints on this machine.
+    allow_local: bool,
     /// Where to look still; `None` until the issuer has been vetted.
     candidates: Option<VecDeque<Uri>>,
     /// What the earlier places said.
@@ -58,6 +61,7 @@ impl Discovery {
             issuer: issuer.into(),
             quirks: Quirks::none(),
             allow_http: false,
+            allow_local: false,
             candidates: None,
             missed: Vec::new(),
             turn: Turn::default(),
@@ -75,6 +79,11 @@ impl Discovery {
     /// [`ClientBuilder::danger_allow_http`](crate::ClientBuilder::danger_allow_http).
     pub fn danger_allow_http(mut self) -> Self {
         self.allow_http = true;
+        self
+    }
+
+    pub(crate) fn allow_local(mut self, allow_local: bool) -> Self {
+        self.allow_local = allow_local;
         self
     }
 
@@ -126,6 +135,14 @@ impl Discovery {
             Usage::NoEndpoint(name) => Violation::Missing(name),
             _ => Violation::Invalid("metadata"),
         })?;
+        // A stranger's server has no business on this machine.
+        let is_local = |text: &str| uri::web(text).is_ok_and(|url| uri::is_loopback(&url));
+        if !self.allow_local
+            && !is_local(&self.issuer)
+            && let Some((name, _)) = server.endpoints().find(|(_, endpoint)| is_local(endpoint))
+        {
+            return Err(Violation::Metadata(name, "names a host of a private network").into());
+        }
         server.cache_control = head.headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Ok(server)
     }

@@ -56,7 +56,7 @@ pub(crate) const RESPONSE: [&str; 6] = ["code", "state", "iss", "error", "error_
 /// `response` to JARM.
 pub(crate) const FOREIGN: [&str; 4] = ["access_token", "id_token", "refresh_token", "response"];
 
-const OWNED: [&str; 24] = [
+const OWNED: [&str; 26] = [
     // the authorization request
     "response_type",
     "response_mode",
@@ -79,6 +79,9 @@ const OWNED: [&str; 24] = [
     "client_assertion",
     "client_assertion_type",
     "device_code",
+    // revocation and introspection
+    "token",
+    "token_type_hint",
     // credentials that belong in no request of this kind
     "access_token",
     "id_token",

@@ -137,7 +137,7 @@ impl ResourceDiscovery {
         Ok(Found {
             scopes_supported: scopes.list()?.unwrap_or_default(),
             extra,
-            discovery: Discovery::new(issuer).quirks(self.quirks),
+            discovery: Discovery::new(issuer).quirks(self.quirks).allow_local(self.allow_private),
         })
     }
 }
@@ -160,7 +160,8 @@ impl Exchange for ResourceDiscovery {
             let asked = self.turn.answered()?;
             let (head, body) = response.into_parts();
             if !document(&head, &body, asked)? {
-                let url = self.place()?.to_string();
+                // The query is the caller's, and may hold a key.
+                let url = self.place()?.to_string().split('?').next().unwrap_or_default().to_owned();
                 return Err(Violation::NoMetadata(vec![Miss { url, status: head.status }]).into());
             }
             self.found = Some(self.read(&body)?);

@@ -90,9 +90,14 @@ impl ServerError {
         }
         match self.code.as_str() {
             "server_error" | "temporarily_unavailable" => Remedy::TryLater(self.retry_after),
-            "invalid_grant" | "access_denied" | "login_required" | "interaction_required" | "consent_required" => {
-                Remedy::LogInAgain
-            }
+            "invalid_grant"
+            | "access_denied"
+            | "login_required"
+            | "interaction_required"
+            | "consent_required"
+            | "account_selection_required"
+            | "insufficient_user_authentication"
+            | "invalid_request_uri" => Remedy::LogInAgain,
             "invalid_request"
             | "invalid_client"
             | "unauthorized_client"
@@ -126,7 +131,7 @@ impl fmt::Display for ServerError {
 /// Whether a character stands for itself on a terminal: it neither controls it nor turns the text round.
 fn is_safe(character: char) -> bool {
     !character.is_control()
-        && !matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+        && !matches!(character, '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 /// Whether a status says "not now" rather than "no".

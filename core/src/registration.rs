@@ -101,6 +101,8 @@ impl Registration {
     pub(crate) fn owns(&self, tokens: &Tokens) -> Result<(), Usage> {
         let same_server = match (&tokens.issuer, &self.issuer) {
             (Some(theirs), Some(own)) => theirs == own,
+            // They know their issuer, and this server has no name that could be it.
+            (Some(_), None) => tokens.token_endpoint.as_ref() == Some(&self.token_endpoint),
             _ => tokens.token_endpoint.as_ref().is_none_or(|endpoint| *endpoint == self.token_endpoint),
         };
         if !same_server {

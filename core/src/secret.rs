@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
@@ -71,7 +72,8 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        // serde's own words would quote what stands in its place.
+        String::deserialize(deserializer).map(Self).map_err(|_| D::Error::custom("a secret is a string"))
     }
 }
 
@@ -87,6 +89,14 @@ mod tests {
         let secret = Secret::new("canary");
         for printed in [format!("{secret}"), format!("{secret:?}"), format!("{:#?}", Some(&secret))] {
             assert!(!printed.contains("canary"), "{printed}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_not_quoted() {
+        for json in ["123456789", "[123456789]", "{\"a\":123456789}"] {
+            let error = serde_json::from_str::<Secret>(json).unwrap_err().to_string();
+            assert!(!error.contains("123456789"), "{error}");
         }
     }
 

@@ -36,6 +36,8 @@ use crate::token::Tokens;
 #[derive(Debug)]
 pub struct Session {
     client: Client,
+    /// What its tickets are known by.
+    identity: Arc<()>,
     tokens: Option<Arc<Tokens>>,
     /// Counts the tokens held: a ticket is good for one generation.
     generation: u64,
@@ -70,7 +72,11 @@ pub enum Next {
 /// The right to complete one refresh. Not `Clone`: it is used once.
 #[derive(Debug)]
 #[must_use = "a refresh that is never completed keeps everybody waiting"]
-pub struct Ticket(u64);
+pub struct Ticket {
+    generation: u64,
+    /// Of this session and no other.
+    session: Arc<()>,
+}
 
 /// What [`Session::complete`] did.
 #[derive(Debug)]
@@ -91,6 +97,7 @@ impl Session {
     pub fn new(client: Client, tokens: Tokens) -> Result<Self, Error> {
         let mut session = Self {
             client,
+            identity: Arc::new(()),
             tokens: None,
             generation: 0,
             rejected: false,
@@ -147,13 +154,13 @@ impl Session {
             return Next::Later(delay);
         }
         self.refreshing = true;
-        Next::Refresh(Ticket(self.generation), renewal)
+        Next::Refresh(Ticket { generation: self.generation, session: self.identity.clone() }, renewal)
     }
 
     /// Whether the outcome of this refresh will be taken. Ask before storing the tokens that it brought: those of a
     /// session that was logged out meanwhile are not to be kept.
     pub fn is_current(&self, ticket: &Ticket) -> bool {
-        ticket.0 == self.generation
+        ticket.generation == self.generation && Arc::ptr_eq(&ticket.session, &self.identity)
     }
 
     /// What came of a refresh: new tokens, or what the failure's remedy is.
@@ -163,7 +170,9 @@ impl Session {
     /// and the next try waits as long as the server asked, or longer with each failure.
     #[allow(clippy::needless_pass_by_value, reason = "a ticket is used once")]
     pub fn complete(&mut self, ticket: Ticket, outcome: Result<Arc<Tokens>, Remedy>, now: UnixTime) -> Completion {
-        if !self.is_current(&ticket) {
+        // What a session did not ask for is not its own, and neither is what belongs to another server or client.
+        let is_own = outcome.as_ref().is_ok_and(|tokens| self.client.owns(tokens).is_ok()) || outcome.is_err();
+        if !self.is_current(&ticket) || !is_own {
             return Completion::Stale(outcome.ok());
         }
         match outcome {

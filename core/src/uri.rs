@@ -25,6 +25,10 @@ pub(crate) fn web(text: &str) -> Result<Url, &'static str> {
     if !matches!(url.scheme(), "https" | "http") {
         return Err("must be an https URI");
     }
+    // Quotes end arguments where a URL is handed to a browser; the others stand in no URI (RFC 3986).
+    if text.contains(['\'', '"', '`', '<', '>', '^', '{', '|', '}']) {
+        return Err("must not have quotes or brackets");
+    }
     let after = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
     let authority = after.and_then(|after| after.split(['/', '?']).next()).filter(|authority| !authority.is_empty());
     let authority = authority.ok_or("must have a host after \"https://\"")?;
@@ -134,6 +138,8 @@ mod tests {
             ("http://localhost.as.example", "must be https, or http on a loopback host"),
             ("http://127.0.0.1@as.example", "must not have a user name or password"),
             ("javascript:alert(1)", "must be an https URI"),
+            ("https://as.example/a'b", "must not have quotes or brackets"),
+            ("https://as.example/`id`", "must not have quotes or brackets"),
             ("file:///etc/passwd", "must be an https URI"),
         ];
         for (text, why) in cases {
