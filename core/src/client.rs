@@ -89,7 +89,8 @@ impl Client {
     /// Sends a request to a protected resource with the access token.
     ///
     /// What cannot be sent is refused when the request is made: tokens of another server or client, plain `http` to a
-    /// host that is not loopback, a second credential. To stream a body, see [`Tokens::authorize`].
+    /// host that is not loopback, a second credential. Whether the token is for this resource is the caller's to know: a
+    /// resource indicator may be a name that is not the resource's address. To stream a body, see [`Tokens::authorize`].
     pub fn call<B: Into<Body>>(&self, tokens: &Tokens, request: Request<B>) -> ResourceCall {
         ResourceCall::new(&self.0, tokens, request)
     }

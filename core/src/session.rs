@@ -11,9 +11,13 @@
 //! ```
 //!
 //! A server that rotates refresh tokens may end the whole grant when one is used twice (RFC 9700 section 4.14.2), so at
-//! most one refresh is under way at any time. A ticket names the tokens it was given for: what comes back for others,
-//! because a login or a logout came first, is dropped. While the old access token lasts, a slow or failing refresh
-//! disturbs nobody.
+//! most one refresh of the tokens held is under way at any time. A ticket names the session and the tokens it was given
+//! for: what comes back for others, because a login or a logout came first, is dropped. While the old access token lasts,
+//! a slow or failing refresh disturbs nobody.
+//!
+//! Not seen to: tokens that are cleared or replaced during a refresh and then installed again, whose refresh token may be
+//! spent by then; and a refresh whose answer was lost, which is tried again, later each time, though the server may have
+//! acted on it.
 //!
 //! This serves one process. Machines that share a grant need a lease on it around [`Next::Refresh`]; until then, give each
 //! its own login.
