@@ -13,7 +13,8 @@
 //! ```
 //!
 //! HTTP is lockstep, so nothing is queued: a request is followed by its response. An `Err` ends the exchange, and so
-//! does [`Step::Done`]; asking out of turn is [`Usage::OutOfTurn`], never a panic.
+//! does [`Step::Done`]; asking out of turn is [`Usage::OutOfTurn`], never a panic. Only polling waits before its first
+//! request: it says so by [`initial_delay`](Exchange::initial_delay).
 
 use std::fmt;
 use std::time::Duration;
@@ -35,10 +36,12 @@ use crate::time::UnixTime;
 /// # fn send(_: http::Request<Body>) -> http::Response<Vec<u8>> { unimplemented!() }
 /// # fn sleep(_: std::time::Duration) {}
 /// fn drive<X: Exchange>(mut exchange: X, rng: &mut dyn CryptoRng) -> Result<X::Output, Error> {
+///     let mut after = exchange.initial_delay();
 ///     loop {
+///         sleep(after);
 ///         let response = send(exchange.next_request(now(), rng)?);
 ///         match exchange.handle_response(response)? {
-///             Step::Again { after } => sleep(after),
+///             Step::Again { after: delay } => after = delay,
 ///             Step::Done(output) => return Ok(output),
 ///         }
 ///     }
@@ -50,6 +53,11 @@ use crate::time::UnixTime;
 pub trait Exchange {
     /// What the conversation is for.
     type Output;
+
+    /// How long to wait before the first request: zero for every exchange but polling.
+    fn initial_delay(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The request to send now.
     ///
@@ -65,6 +73,10 @@ pub trait Exchange {
 impl<X: Exchange + ?Sized> Exchange for Box<X> {
     type Output = X::Output;
 
+    fn initial_delay(&self) -> Duration {
+        (**self).initial_delay()
+    }
+
     fn next_request(&mut self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<Request<Body>, Error> {
         (**self).next_request(now, rng)
     }
@@ -76,6 +88,10 @@ impl<X: Exchange + ?Sized> Exchange for Box<X> {
 
 impl<X: Exchange + ?Sized> Exchange for &mut X {
     type Output = X::Output;
+
+    fn initial_delay(&self) -> Duration {
+        (**self).initial_delay()
+    }
 
     fn next_request(&mut self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<Request<Body>, Error> {
         (**self).next_request(now, rng)

@@ -122,14 +122,18 @@ impl Transport {
         let transport = self.clone();
         async move {
             let mut rng = entropy()?;
+            let mut after = exchange.initial_delay();
             loop {
+                // A sleep of nothing takes a millisecond.
+                if !after.is_zero() {
+                    tokio::time::sleep(after).await;
+                }
                 let request = exchange.next_request(now(), &mut rng)?;
                 let response = transport.send(request).await?;
-                let after = match exchange.handle_response(response)? {
+                after = match exchange.handle_response(response)? {
                     Step::Again { after } => after,
                     Step::Done(output) => return Ok(output),
                 };
-                tokio::time::sleep(after).await;
             }
         }
     }

@@ -102,14 +102,15 @@ impl Transport {
         X: Exchange,
     {
         let mut rng = entropy()?;
+        let mut after = exchange.initial_delay();
         loop {
+            std::thread::sleep(after);
             let request = exchange.next_request(now(), &mut rng)?;
             let response = self.send(request)?;
-            let after = match exchange.handle_response(response)? {
+            after = match exchange.handle_response(response)? {
                 Step::Again { after } => after,
                 Step::Done(output) => return Ok(output),
             };
-            std::thread::sleep(after);
         }
     }
 
