@@ -109,6 +109,7 @@ mod challenge;
 mod client;
 mod code;
 mod credentials;
+mod device;
 mod discovery;
 mod endpoint;
 mod error;
@@ -119,6 +120,7 @@ mod json;
 mod parameter;
 mod pending;
 mod pkce;
+mod polling;
 mod protected;
 mod providers;
 mod push;
@@ -155,6 +157,8 @@ pub use callback::{Callback, MAX_CALLBACK};
 pub use code::{CodeExchange, CodeGrant};
 
 pub use credentials::Credentials;
+pub use device::{DeviceAuthorization, DevicePending};
+pub use polling::Polling;
 pub use refresh::Refresh;
 
 pub use json::Extra;
