@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use proofkey_core::{
     Authentication, Authorization, BearerChallenge, Body, Callback, CallbackError, Challenge, Client, ClientBuilder,
     CodeExchange, CodeGrant, Completion, Credentials, CryptoRng, DeviceAuthorization, DevicePending, Discovery, Error,
@@ -230,6 +230,27 @@ fn damaged_input_is_an_error_and_never_a_panic() {
         *(if read { &mut good } else { &mut bad }) += 1;
     }
     assert!(good > 100 && bad > 100, "{good} challenges were read, {bad} were not");
+}
+
+/// A request of the application's may be as full as a header map can be.
+#[test]
+fn a_request_with_no_room_for_the_token_is_refused() {
+    let mut request = resource();
+    let mut number = 0;
+    while request.headers_mut().try_insert(header(number), HeaderValue::from_static("x")).is_ok() {
+        number += 1;
+    }
+    assert_eq!(
+        tokens().authorize(&mut request).expect_err("no room").to_string(),
+        "resource is asked for with too many headers"
+    );
+    let mut call = everything().call(&tokens(), request);
+    let error = call.next_request(NOW, &mut Octets::appendix_b()).expect_err("no room");
+    assert_eq!(error.remedy(), Remedy::FixConfiguration);
+}
+
+fn header(number: usize) -> HeaderName {
+    format!("x-{number}").parse().expect("a name")
 }
 
 /// Headers as long as a server may make them, and longer.

@@ -101,6 +101,20 @@
 //! * A generator and a clock: they are arguments, so a test is exact and a runtime brings its own.
 //! * An asynchronous driver: its future would have to choose a runtime, or would not be `Send`.
 
+// Total: whatever comes in, a function returns. An exception argues for itself where it stands.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice
+    )
+)]
+
 mod asked;
 mod authentication;
 mod authorization;
