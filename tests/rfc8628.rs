@@ -143,7 +143,17 @@ fn s3_2_the_lifetime() {
 /// requests to the token endpoint. If no value is provided, clients MUST use 5 as the default."
 #[test]
 fn s3_2_the_interval() {
-    for (interval, seconds) in [("1", 1), ("7", 7), ("\"7\"", 7), ("0", 1), ("0.5", 1), ("null", 5), ("1e308", 1800)] {
+    for (interval, seconds) in [
+        ("1", 1),
+        ("7", 7),
+        ("\"7\"", 7),
+        ("7.0", 7),
+        ("\"7.2\"", 8),
+        ("0", 1),
+        ("0.5", 1),
+        ("null", 5),
+        ("1e308", 1800),
+    ] {
         assert_eq!(polling(&with("interval", interval)).initial_delay().as_secs(), seconds, "{interval}");
     }
     assert_eq!(polling(&without("interval")).initial_delay().as_secs(), 5);
@@ -209,7 +219,12 @@ fn s3_2_verification_url_by_name() {
     let mut server = server();
     server.device_authorization_endpoint = Some("https://as.example.com/device_authorization".to_owned());
     let client = Client::builder(server, "id").quirks(Quirks::none().verification_url()).build().unwrap();
-    assert_eq!(outcome(client.device(), 200, &[], google).unwrap().verification_uri(), "https://example.com/device");
+    // It stands in for the right name, and gives way to it.
+    let both = google.replace("\"expires_in", "\"verification_uri\":\"https://example.com/right\",\"expires_in");
+    for (answer, uri) in [(google, "device"), (ANSWER.to_owned(), "device"), (both, "right")] {
+        let pending = outcome(client.device(), 200, &[], answer).unwrap();
+        assert_eq!(pending.verification_uri(), format!("https://example.com/{uri}"));
+    }
 }
 
 /// A refusal at the device authorization endpoint is one as at any other.
@@ -374,6 +389,19 @@ fn s3_5_the_end_of_the_code() {
         }
         assert_eq!(polls, if lost { 8 } else { 360 });
     }
+}
+
+/// A clock that is set back while the person decides does not make the tokens' life longer.
+#[test]
+fn a_clock_set_back_between_two_polls() {
+    let mut polling = polling(ANSWER);
+    let _request = polling.next_request(NOW, &mut Octets::appendix_b()).unwrap();
+    let (status, body) = refused("authorization_pending");
+    assert!(matches!(polling.handle_response(response(status, &[], body)), Ok(Step::Again { .. })));
+    let earlier = UnixTime::from_secs(NOW.as_secs() - 600);
+    let _request = polling.next_request(earlier, &mut Octets::appendix_b()).unwrap();
+    let Ok(Step::Done(tokens)) = polling.handle_response(response(200, &[], TOKEN)) else { panic!("no tokens") };
+    assert_eq!(tokens.expires_at(), Some(earlier.saturating_add(Duration::from_secs(3600))));
 }
 
 /// The code goes only where it came from.

@@ -89,7 +89,8 @@ impl Exchange for DeviceAuthorization {
             let names = [
                 "device_code",
                 "user_code",
-                if own.settings.quirks.verification_url { "verification_url" } else { "verification_uri" },
+                "verification_uri",
+                "verification_url",
                 "verification_uri_complete",
                 "expires_in",
                 "interval",
@@ -97,7 +98,7 @@ impl Exchange for DeviceAuthorization {
                 "error_description",
                 "error_uri",
             ];
-            let ([device_code, user_code, page, complete, expires_in, interval, error, description, uri], _) =
+            let ([device_code, user_code, page, url, complete, expires_in, interval, error, description, uri], _) =
                 json::members(body, names)?;
             if let Some(error) = endpoint::server_error(head, asked, error, description, uri)? {
                 return Err(error.into());
@@ -108,7 +109,8 @@ impl Exchange for DeviceAuthorization {
             }
             let lifetime = Duration::from_secs(lifetime).min(LONGEST_LIFE);
             // RFC 8628 section 3.2: "If no value is provided, clients MUST use 5 as the default."
-            let interval = interval.seconds()?.map_or(INTERVAL, Duration::from_secs);
+            let interval = interval.seconds_at_least()?.map_or(INTERVAL, Duration::from_secs);
+            let page = if page.is_absent() && own.settings.quirks.verification_url { url } else { page };
             Ok(DevicePending {
                 device_code: endpoint::credential(device_code)?.ok_or(device_code.missing())?,
                 user_code: text(user_code, is_code)?.ok_or(user_code.missing())?,

@@ -78,6 +78,7 @@ impl Polling {
 
     /// Another poll, so long after the last one, or when the code's life ends.
     fn wait(&mut self, asked: UnixTime, after: Duration) {
+        let asked = asked.max(self.due);
         self.delay = after.min(self.pending.expires_at.saturating_since(asked));
         self.due = asked.saturating_add(self.delay);
         self.turn.again();
@@ -95,8 +96,7 @@ impl Exchange for Polling {
         self.turn.ask()?;
         let pending = &self.pending;
         self.registration.began(&pending.token_endpoint, pending.issuer.as_ref(), &pending.client_id)?;
-        let now = now.max(self.due);
-        if now >= pending.expires_at {
+        if now.max(self.due) >= pending.expires_at {
             return Err(CallbackError::Expired.into());
         }
         let mut form = Form::with_capacity(512);
@@ -141,7 +141,7 @@ impl Exchange for Polling {
 /// The interval that an answer tells; some servers do with `slow_down`.
 fn new_interval(body: &[u8]) -> Duration {
     let read = if body.len() <= MAX_BODY { json::members(body, ["interval"]).ok() } else { None };
-    let told = read.and_then(|([interval], _)| interval.seconds().ok()?);
+    let told = read.and_then(|([interval], _)| interval.seconds_at_least().ok()?);
     Duration::from_secs(told.unwrap_or_default())
 }
 
