@@ -33,10 +33,11 @@ impl Pages {
 
     /// A whole HTTP response.
     pub(crate) fn answer(&self, status: &str, page: Page, bodiless: bool) -> Vec<u8> {
-        let (html, policy) = match &self.template {
-            None => (self.fill(PAGE, page), POLICY),
-            Some(template) => (self.fill(template, page) + SCRIPT, TEMPLATE_POLICY),
+        let (template, policy) = match &self.template {
+            None => (PAGE, POLICY),
+            Some(template) => (template.as_str(), TEMPLATE_POLICY),
         };
+        let html = self.fill(template, page) + SCRIPT;
         let allow = if status == METHOD_NOT_ALLOWED { "Allow: GET, POST\r\n" } else { "" };
         let length = html.len();
         let mut answer = format!(
@@ -88,19 +89,21 @@ impl Page {
             Self::Denied => (
                 "denied",
                 "Access was not granted",
-                "You can close this window. To try once more, start the login again in {}.",
+                "You can close this window. To try again, start the login once more in {}.",
             ),
             Self::Failed => (
                 "failed",
                 "The login did not work",
-                "The server you were logging in to reported an error. You can close this window; what went wrong is told in {}.",
+                "The server reported an error. You can close this window and look for the details in {}.",
             ),
             Self::Stranger => (
                 "stranger",
                 "Not this login",
-                "What your browser brought here belongs to another login than the one that was begun in {}, which is still waiting for its own.",
+                "Your browser brought the answer to another login than the one that was begun last in {}. If you have several under way, finish the newest.",
             ),
-            Self::Nothing => ("nothing", "Nothing here", "This address only receives logins that were begun in {}."),
+            Self::Nothing => {
+                ("nothing", "Nothing here", "This address does nothing but receive logins that were begun in {}.")
+            }
         }
     }
 }
@@ -119,10 +122,60 @@ fn escape(text: &str, html: &mut String) {
     }
 }
 
-const PAGE: &str =
-    "<!doctype html><html lang=en><meta charset=utf-8><title>{{title}}</title><h1>{{title}}</h1><p>{{text}}</p>";
-const SCRIPT: &str = "";
-const POLICY: &str = "default-src 'none'";
-const TEMPLATE_POLICY: &str = "default-src 'none'";
+/// A page like any application's own.
+const PAGE: &str = include_str!("page.html");
+
+/// Takes the query out of the address bar and out of what a bookmark or a screenshot would keep.
+const SCRIPT: &str = "<script>history.replaceState(null,\"\",location.pathname)</script>\n";
+
+/// Nothing but the page's own style and script, by their hashes, and its icon.
+const POLICY: &str = "default-src 'none'; style-src 'sha256-VTs5IeBGL4NnF0Wg7k4FX/jtRHgb3D+fS7P4wDMLtAA='; \
+    script-src 'sha256-8A+3er73YJf04rRHGhbZwZQACPiiipi9EPduIeAAIDk='; img-src data:; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// An application's page has styles that are not known here.
+const TEMPLATE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
+    script-src 'sha256-8A+3er73YJf04rRHGhbZwZQACPiiipi9EPduIeAAIDk='; img-src data:; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(crate) const METHOD_NOT_ALLOWED: &str = "405 Method Not Allowed";
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    fn pages(application: &str, template: Option<&str>) -> Pages {
+        Pages::new(Some(application.to_owned()), template.map(str::to_owned))
+    }
+
+    fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+        text.split_once(before).unwrap().1.split_once(after).unwrap().0
+    }
+
+    #[test]
+    fn the_policy_lets_the_page_s_own_style_and_script_through() {
+        let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+        let style = hash(between(PAGE, "<style>", "</style>"));
+        assert!(POLICY.contains(&format!("style-src {style};")), "{style}");
+        let script = hash(between(SCRIPT, "<script>", "</script>"));
+        for policy in [POLICY, TEMPLATE_POLICY] {
+            assert!(policy.contains(&format!("script-src {script};")), "{script}");
+        }
+    }
+
+    #[test]
+    fn holes_are_filled_once_and_escaped() {
+        let application = "<b>\"A\" & 'B'</b> {{title}}";
+        let pages = pages(application, Some("{{application}}|{{outcome}}|{{title}}|{{text}}|{{other}}|{{open|}}"));
+        let html = String::from_utf8(pages.answer("200 OK", Page::Success, false)).unwrap();
+        let name = "&lt;b&gt;&quot;A&quot; &amp; &#39;B&#39;&lt;/b&gt; {{title}}";
+        let filled = format!(
+            "{name}|success|Login received|You can close this window and return to {name}.|{{{{other}}}}|{{{{open|}}}}"
+        );
+        assert_eq!(html.split_once("\r\n\r\n").unwrap().1, filled + SCRIPT);
+    }
+}
