@@ -82,6 +82,7 @@ fn quirks(transcript: &Transcript<'_>) -> Quirks {
         "issuer_with_trailing_slash" => quirks.issuer_with_trailing_slash(),
         "issuer_template" => quirks.issuer_template(),
         "authentication_unlisted" => quirks.authentication_unlisted(),
+        "verification_url" => quirks.verification_url(),
         other => panic!("{other} is no quirk"),
     })
 }

@@ -229,7 +229,7 @@ impl Record {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(what: &'static str, from: D) -> Result<Self, D::Error> {
         match Value::deserialize(from)? {
             Value::Object(members) => Ok(Self { what, members }),
-            _ => Err(D::Error::custom(format_args!("stored {what} are not an object"))),
+            _ => Err(D::Error::custom(format_args!("stored {what}: not an object"))),
         }
     }
 

@@ -22,6 +22,7 @@
 //! This serves one process. Machines that share a grant need a lease on it around [`Next::Refresh`]; until then, give each
 //! its own login.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -253,8 +254,9 @@ impl Session {
         let Some(expires_at) = tokens.expires_at else { return false };
         let refresh_at = *self.refresh_at.get_or_insert_with(|| {
             let lifetime = expires_at.saturating_since(tokens.issued_at);
-            let lead = (lifetime / 10).min(LONGEST_LEAD).as_secs();
-            let lead = lead.saturating_add(u64::from(rng.next_u32()) % (lead / 2).saturating_add(1));
+            let lead = (lifetime.as_secs() / 10).min(LONGEST_LEAD);
+            let spread = NonZeroU64::MIN.saturating_add(lead / 2);
+            let lead = lead.saturating_add(u64::from(rng.next_u32()) % spread);
             UnixTime::from_secs(expires_at.as_secs().saturating_sub(lead))
         });
         now >= refresh_at
@@ -278,8 +280,8 @@ impl Session {
     }
 }
 
-/// Longer-lived tokens are renewed this long before their end.
-const LONGEST_LEAD: Duration = Duration::from_secs(60);
+/// Longer-lived tokens are renewed this many seconds before their end.
+const LONGEST_LEAD: u64 = 60;
 
 /// Unless the server asks for more, a failing refresh is tried again at least this often.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
