@@ -72,9 +72,9 @@ impl Browser {
     }
 
     fn visit(&mut self, url: &str, decision: Decision) -> Arrival {
-        let server = Url::parse(url).expect("a URL").origin();
         let mut here = Url::parse(url).expect("a URL");
-        let mut form = None;
+        let server = here.origin();
+        let (mut form, mut over) = (None, false);
         for _ in 0..20 {
             let (status, location, body) = self.send(&here, form.take());
             if let Some(location) = location {
@@ -84,10 +84,13 @@ impl Browser {
                     return Arrival::Application(location);
                 }
                 here = next;
+            } else if over {
+                return Arrival::Page { status, body };
             } else if decision == Decision::Deny
                 && let Some(abort) = abort(&body)
             {
                 here = here.join(&abort).expect("a URL");
+                over = true;
             } else if let Some((action, fields)) = filled(&body) {
                 here = here.join(&action).expect("a URL");
                 if here.origin() != server {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use http::header::WWW_AUTHENTICATE;
 use http::{Request, Response, StatusCode, Version};
 use proofkey::{
-    Authentication, Authorization, Callback, Challenge, Client, Discovery, Error, ErrorCode, Pending, Quirks, Remedy,
-    Scope, Secret, Server, Session, Tokens, UnixTime, Usage, Violation,
+    Authentication, Authorization, Body, Callback, Challenge, Client, CryptoRng, Discovery, Error, ErrorCode, Exchange,
+    Pending, Quirks, Remedy, Scope, Secret, Server, Session, Step, Tokens, UnixTime, Usage, Violation,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -63,6 +63,8 @@ pub(crate) const CASES: &[(&str, Case)] = &[
     ("loopback redirect, any port", any_port),
     ("pushed request", pushed),
     ("form post", form_post),
+    ("device, allowed between two polls", device),
+    ("device, denied", device_denied),
     ("resource indicator", resource_indicator),
     ("client credentials", credentials),
     ("a call with a token, and with another", call),
@@ -335,6 +337,77 @@ fn form_post(scene: &Scene) -> Told {
         }
         Arrival::Application(_) => Told::No("`response_mode` is ignored"),
         page @ Arrival::Page { .. } => panic!("{page:?}"),
+    }
+}
+
+fn device(scene: &Scene) -> Told {
+    let client = scene.client("basic id :/+%~*");
+    let pending = match scene.driver.run(client.device().scope(scene.kind.scope())) {
+        Err(Error::Usage(Usage::NoEndpoint(_))) => return Told::No("no endpoint"),
+        other => other.expect("a code to show"),
+    };
+    let page = pending.verification_uri_complete().expect("a link").to_owned();
+    assert!(page.starts_with(pending.verification_uri()) && page.contains(pending.user_code()), "{page}");
+    let mut waited = Vec::new();
+    let polling = Watched {
+        inner: client.poll(pending),
+        waits: |after: Duration| {
+            if waited.is_empty() {
+                let arrival = Browser::new().allow(&page);
+                assert!(matches!(arrival, Arrival::Page { status: 200, .. }), "{arrival:?}");
+            }
+            waited.push(after.as_secs());
+        },
+    };
+    let interval = polling.initial_delay().as_secs();
+    let tokens = scene.driver.run(polling).expect("tokens");
+    assert_eq!(scene.subject(&client, &tokens), "alice");
+    match waited[..] {
+        [again] if again == interval => Told::Yes,
+        [again] if again == interval + 5 => Told::Though("told to slow down"),
+        _ => panic!("{interval}, then {waited:?}"),
+    }
+}
+
+fn device_denied(scene: &Scene) -> Told {
+    let client = scene.client("public");
+    let pending = match scene.driver.run(client.device().scope(scene.kind.scope())) {
+        Err(Error::Usage(Usage::NoEndpoint(_))) => return Told::No("no endpoint"),
+        other => other.expect("a code to show"),
+    };
+    // The person types the code, and says no.
+    let page = Url::parse_with_params(pending.verification_uri(), [("user_code", pending.user_code())]);
+    let arrival = Browser::new().deny(page.expect("a URL").as_str());
+    assert!(matches!(arrival, Arrival::Page { .. }), "{arrival:?}");
+    let error = scene.driver.run(client.poll(pending)).expect_err("a refusal");
+    assert_eq!(error.remedy(), Remedy::LogInAgain);
+    assert!(matches!(&error, Error::Server(refusal) if refusal.code == ErrorCode::ACCESS_DENIED), "{error}");
+    Told::Yes
+}
+
+/// An exchange that tells when it has to wait.
+struct Watched<X, W> {
+    inner: X,
+    waits: W,
+}
+
+impl<X: Exchange, W: FnMut(Duration)> Exchange for Watched<X, W> {
+    type Output = X::Output;
+
+    fn initial_delay(&self) -> Duration {
+        self.inner.initial_delay()
+    }
+
+    fn next_request(&mut self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<Request<Body>, Error> {
+        self.inner.next_request(now, rng)
+    }
+
+    fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<Self::Output>, Error> {
+        let step = self.inner.handle_response(response)?;
+        if let Step::Again { after } = step {
+            (self.waits)(after);
+        }
+        Ok(step)
     }
 }
 
