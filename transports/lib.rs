@@ -1,13 +1,16 @@
 //! An OAuth 2.1 client whose protocol core does no I/O, and the transports that run it.
 //!
 //! Everything of [`proofkey_core`] is here under its own name: start reading there, with the whole login on its front
-//! page. Each feature adds a module with one `Transport` and one `Session`:
+//! page. Each of these features adds a module with one `Transport` and one `Session`:
 //!
 //! | feature | module | runs on |
 //! |---|---|---|
 //! | `reqwest` | `proofkey::reqwest` | reqwest, asynchronously, on tokio |
 //! | `hyper` | `proofkey::hyper` | hyper, asynchronously, on tokio |
 //! | `blocking` | `proofkey::blocking` | ureq, on the calling thread |
+//!
+//! `loopback` adds the listener that a browser comes back to, `loopback-tokio` its asynchronous wait, and `browser` what
+//! opens one.
 //!
 //! None is on by default. TLS is rustls with the `ring` provider; the feature `aws-lc-rs` chooses that one instead.
 
@@ -23,6 +26,6 @@ pub use proofkey_ureq as blocking;
 pub use proofkey_core::*;
 
 /// The README's code compiles.
-#[cfg(all(doctest, feature = "reqwest", feature = "blocking"))]
+#[cfg(all(doctest, feature = "reqwest", feature = "blocking", feature = "browser"))]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
