@@ -9,6 +9,14 @@
 //! | `hyper` | `proofkey::hyper` | hyper, asynchronously, on tokio |
 //! | `blocking` | `proofkey::blocking` | ureq, on the calling thread |
 //!
+//! and beside them what brings a desktop's browser back:
+//!
+//! | feature | what |
+//! |---|---|
+//! | `loopback` | `proofkey::loopback::Loopback`: a listener for one login, blocking |
+//! | `loopback-tokio` | its `wait_async`, on tokio |
+//! | `browser` | `proofkey::loopback::browser`: opens the browser, and tells where there is none |
+//!
 //! None is on by default. TLS is rustls with the `ring` provider; the feature `aws-lc-rs` chooses that one instead.
 
 #[cfg(feature = "hyper")]
