@@ -1,7 +1,7 @@
 //! An OAuth 2.1 client whose protocol core does no I/O, and the transports that run it.
 //!
 //! Everything of [`proofkey_core`] is here under its own name: start reading there, with the whole login on its front
-//! page. Each of these features adds a module with one `Transport` and one `Session`:
+//! page. Each of these features adds a module with one `Transport` and one `Session`,
 //!
 //! | feature | module | runs on |
 //! |---|---|---|
@@ -9,8 +9,13 @@
 //! | `hyper` | `proofkey::hyper` | hyper, asynchronously, on tokio |
 //! | `blocking` | `proofkey::blocking` | ureq, on the calling thread |
 //!
-//! `loopback` adds the listener that a browser comes back to, `loopback-tokio` its asynchronous wait, and `browser` what
-//! opens one.
+//! and beside them what brings a desktop's browser back:
+//!
+//! | feature | what |
+//! |---|---|
+//! | `loopback` | `proofkey::loopback::Loopback`: a listener for one login, blocking |
+//! | `loopback-tokio` | its `wait_async`, on tokio |
+//! | `browser` | `proofkey::loopback::browser`: opens the browser, and tells where there is none |
 //!
 //! None is on by default. TLS is rustls with the `ring` provider; the feature `aws-lc-rs` chooses that one instead.
 

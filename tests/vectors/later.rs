@@ -38,7 +38,7 @@ const LATER: [(&str, &str, &str); 26] = [
 
 /// `logging` cases whose prose asks for more than what the core prints.
 const UNSEEN: [(&str, &str); 4] = [
-    ("listener", "a loopback listener"),
+    ("listener", "a loopback listener: played by sockets, in tests/loopback.rs"),
     ("fuzz", "fuzzing"),
     ("memory", "memory after a drop: not to be seen without `unsafe`"),
     ("compare", "how long a comparison takes: not to be seen, read `secret.rs`"),
