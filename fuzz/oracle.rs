@@ -188,18 +188,26 @@ pub fn is_safe(text: &str) -> bool {
     is_https && same_host && is_plain && no_user
 }
 
-/// Whether the host is this machine or one that only this machine's network knows, as far as its text tells.
-pub fn is_private(text: &str) -> bool {
-    let url = url::Url::parse(text).expect("it was vetted");
-    match url.host().expect("it was vetted") {
+/// Whether the host is this machine, as far as its text tells.
+pub fn is_this_machine(text: &str) -> bool {
+    match url::Url::parse(text).expect("it was vetted").host().expect("it was vetted") {
         url::Host::Domain(name) => name.trim_end_matches('.').rsplit('.').next() == Some("localhost"),
-        url::Host::Ipv4(ip) => {
-            ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified() || ip.is_broadcast()
-        }
-        url::Host::Ipv6(ip) => {
-            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.to_ipv4_mapped().is_some()
-        }
+        url::Host::Ipv4(ip) => ip.octets()[0] == 127 || ip.is_unspecified(),
+        url::Host::Ipv6(ip) => match ip.to_ipv4_mapped() {
+            Some(ip) => ip.octets()[0] == 127 || ip.is_unspecified(),
+            None => ip.is_loopback() || ip.is_unspecified(),
+        },
     }
+}
+
+/// Whether it is that or a host that only this machine's network knows.
+pub fn is_private(text: &str) -> bool {
+    is_this_machine(text)
+        || match url::Url::parse(text).expect("it was vetted").host().expect("it was vetted") {
+            url::Host::Domain(_) => false,
+            url::Host::Ipv4(ip) => ip.is_private() || ip.is_link_local() || ip.is_broadcast(),
+            url::Host::Ipv6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.to_ipv4_mapped().is_some(),
+        }
 }
 
 /// The forms in which a secret may stand in a text: as it is, percent-encoded, as decimal bytes, in base64.

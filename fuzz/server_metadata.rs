@@ -5,7 +5,7 @@ use http::StatusCode;
 use libfuzzer_sys::fuzz_target;
 use oracle::{
     CLIENT_ID, Counting, ISSUER, NOW, REDIRECT_URI, all, assert_once, assert_over, assert_request, is_private, is_safe,
-    pairs, response, s256, stored,
+    is_this_machine, pairs, response, s256, stored,
 };
 use proofkey_core::{Client, Discovery, Exchange, ResourceDiscovery, Server, Step};
 
@@ -16,7 +16,7 @@ fuzz_target!(|body: &[u8]| {
         assert_eq!(server.issuer.as_deref(), Some(ISSUER));
         assert!(requests.iter().all(|place| place.starts_with("https://as.example.com/")), "{requests:?}");
         for (_, endpoint) in endpoints(&server) {
-            assert!(is_safe(endpoint) && !is_local(endpoint), "{endpoint}");
+            assert!(is_safe(endpoint) && !is_this_machine(endpoint), "{endpoint}");
         }
         use_it(server);
     }
@@ -57,10 +57,6 @@ fn drive<X: Exchange>(mut exchange: X, body: &[u8], most: usize) -> Option<(X::O
     }
 }
 
-fn is_local(text: &str) -> bool {
-    is_private(text) && ["localhost", "127.", "[::1]"].iter().any(|host| text.contains(host))
-}
-
 fn endpoints(server: &Server) -> impl Iterator<Item = (&'static str, &str)> {
     let endpoints = [
         ("authorization", server.authorization_endpoint.as_deref()),
@@ -79,7 +75,7 @@ fn use_it(server: Server) {
     assert_eq!(serde_json::to_string(&back).expect("and stored again"), kept);
     let Ok(client) = Client::builder(server.clone(), CLIENT_ID).redirect_uri(REDIRECT_URI).build() else { return };
     for (_, endpoint) in endpoints(&server) {
-        assert!(is_safe(endpoint) || is_local(endpoint), "{endpoint}");
+        assert!(is_safe(endpoint) || is_this_machine(endpoint), "{endpoint}");
     }
     let lists =
         |list: &Option<Vec<String>>, value: &str| list.as_ref().is_none_or(|list| list.iter().any(|own| own == value));
