@@ -1,5 +1,6 @@
 //! What holds for every value, not only for examples: what is written can be read, what must differ differs, and time is
 //! added without an accident at any edge. The inputs are drawn from a fixed seed.
+#![allow(clippy::cast_precision_loss, reason = "floats are compared as floats")]
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proofkey_core::{
-    Authentication, Callback, CallbackError, Client, Error, Exchange, Next, Pending, Server, Session, Tokens, UnixTime,
-    Usage, Verifier,
+    Authentication, Callback, CallbackError, Client, Error, Exchange, Next, Pending, Server, Session, Step, Tokens,
+    UnixTime, Usage, Verifier,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -86,8 +87,8 @@ proptest! {
             prop_assert_eq!(text.len(), 43);
             prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
         }
-        prop_assert_eq!(URL_SAFE_NO_PAD.decode(format!("{verifier}")).unwrap(), &octets[..32]);
-        prop_assert_eq!(URL_SAFE_NO_PAD.decode(format!("{state}")).unwrap(), &octets[32..]);
+        prop_assert_eq!(URL_SAFE_NO_PAD.decode(&verifier).unwrap(), &octets[..32]);
+        prop_assert_eq!(URL_SAFE_NO_PAD.decode(&state).unwrap(), &octets[32..]);
         let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
         prop_assert_eq!(Verifier::new(verifier.clone()).unwrap().challenge(), hash);
         let mut other = octets;
@@ -248,17 +249,17 @@ fn verifier_challenge_and_state_never_repeat() {
 }
 
 fn login(client: &Client) -> Pending {
-    client.authorize().scope(["photos"]).redirect(NOW, &mut Octets::appendix_b()).unwrap().1
+    client.authorize().scope(["photos"]).redirect(NOW, &mut Octets::appendix_b()).expect("a URL").1
 }
 
 /// A member of a stored login.
 fn member(pending: &Pending, name: &str) -> String {
-    serde_json::to_value(pending).unwrap()[name].as_str().unwrap().to_owned()
+    serde_json::to_value(pending).expect("JSON")[name].as_str().expect("text").to_owned()
 }
 
 /// The verifier and the state of a login with these octets.
 fn drawn(octets: &[u8]) -> (String, String) {
-    let (_, pending) = client().authorize().redirect(NOW, &mut Octets::new(octets)).unwrap();
+    let (_, pending) = client().authorize().redirect(NOW, &mut Octets::new(octets)).expect("a URL");
     (member(&pending, "verifier"), pending.state().to_owned())
 }
 
@@ -277,12 +278,13 @@ fn edge() -> impl Strategy<Value = u64> {
 
 /// What a refresh asked for then is answered with.
 fn tokens_at(asked: UnixTime, answer: &Value) -> Tokens {
-    let client = Client::builder(server(), "s6BhdRkqt3").authentication(Authentication::basic("x")).build().unwrap();
+    let client =
+        Client::builder(server(), "s6BhdRkqt3").authentication(Authentication::basic("x")).build().expect("a client");
     let mut exchange = client.credentials();
-    let _request = exchange.next_request(asked, &mut Octets::appendix_b()).unwrap();
-    match exchange.handle_response(support::response(200, &[], answer.to_string())).unwrap() {
-        proofkey_core::Step::Done(tokens) => tokens,
-        again => panic!("{again:?}"),
+    let _request = exchange.next_request(asked, &mut Octets::appendix_b()).expect("a request");
+    match exchange.handle_response(support::response(200, &[], answer.to_string())) {
+        Ok(Step::Done(tokens)) => tokens,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -343,7 +345,7 @@ fn full_login() -> Map<String, Value> {
         "issuer": "https://as.example.com", "iss_required": true, "iss_missing_on_errors": true, "client_id": "s6BhdRkqt3",
         "token_endpoint": "https://as.example.com/token", "scope": "photos", "resource": ["https://api.example.com"],
         "leave_by": 1_767_225_660, "started_at": 1_767_225_600});
-    record.as_object().unwrap().clone()
+    record.as_object().expect("an object").clone()
 }
 
 fn full_tokens(text: &str) -> Map<String, Value> {
@@ -351,7 +353,7 @@ fn full_tokens(text: &str) -> Map<String, Value> {
         "expires_at": 1_767_229_200, "refresh_token": CANARY, "scope": "photos", "grant_scope": "photos videos",
         "id_token": CANARY, "issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token",
         "client_id": "s6BhdRkqt3", "resource": ["https://api.example.com"], "extra": {text: text}});
-    record.as_object().unwrap().clone()
+    record.as_object().expect("an object").clone()
 }
 
 /// Reads a record from text and from values, and writes it again.
@@ -359,14 +361,14 @@ fn survives<T: serde::Serialize + serde::de::DeserializeOwned>(
     record: &Map<String, Value>,
     must: bool,
 ) -> Result<(), TestCaseError> {
-    let text = serde_json::to_string(record).unwrap();
+    let text = serde_json::to_string(record).expect("JSON");
     let from_value = serde_json::from_value::<T>(Value::Object(record.clone()));
     match serde_json::from_str::<T>(&text) {
         Ok(read) => {
-            let kept = serde_json::to_value(&read).unwrap();
-            prop_assert_eq!(&kept, &serde_json::to_value(from_value.unwrap()).unwrap());
-            let again: T = serde_json::from_str(&kept.to_string()).unwrap();
-            prop_assert_eq!(serde_json::to_value(again).unwrap(), kept.clone());
+            let kept = serde_json::to_value(&read).expect("JSON");
+            prop_assert_eq!(&kept, &serde_json::to_value(from_value.expect("read as text")).expect("JSON"));
+            let again: T = serde_json::from_str(&kept.to_string()).expect("JSON");
+            prop_assert_eq!(serde_json::to_value(again).expect("JSON"), kept.clone());
             if must {
                 prop_assert_eq!(kept, Value::Object(record.clone()));
             }
