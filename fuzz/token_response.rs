@@ -27,14 +27,13 @@ fuzz_target!(|input: (u16, &[u8])| {
                     assert!(forgiving, "only a form is no object");
                 }
                 assert!(http::HeaderValue::from_str(tokens.access_token().expose()).is_ok());
-                let printed = format!("{tokens:?}");
+                // A scope is the server's word and no secret, whatever it repeats in it.
+                let scope = tokens.scope().map(|scope| format!("{scope:?}")).unwrap_or_default();
+                let printed = format!("{tokens:?}").replace(&scope, "");
                 assert_silent(&printed, sent.iter().map(String::as_str));
-                for secret in
-                    [Some(tokens.access_token()), tokens.refresh_token(), tokens.id_token()].into_iter().flatten()
-                {
-                    let is_canary = secret.expose().contains("anary");
-                    let told = tokens.scope().is_some_and(|scope| scope.as_str().contains(secret.expose()));
-                    assert!(!is_canary || told || !printed.contains(secret.expose()));
+                let secrets = [Some(tokens.access_token()), tokens.refresh_token(), tokens.id_token()];
+                for secret in secrets.into_iter().flatten().filter(|secret| secret.expose().contains("anary")) {
+                    assert!(!printed.contains(secret.expose()));
                 }
                 let kept = serde_json::to_string(&tokens).expect("tokens can be stored");
                 let back: Tokens = serde_json::from_str(&kept).expect("and read back");
