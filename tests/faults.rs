@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test, its helpers too")]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -23,10 +23,7 @@ mod transport;
 
 #[test]
 fn a_connection_does_not_come_about() {
-    play("nobody listens", |_| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Scene::at(format!("http://{}", listener.local_addr().unwrap()), UNSENT)
-    });
+    play("nobody listens", |_| Scene::at("http://127.0.0.1:1".to_owned(), UNSENT));
     play("no such host", |_| Scene::at("https://nobody.invalid".to_owned(), UNSENT));
     play("reset within the TLS handshake", |_| {
         Scene::tls(Server::accepting(|stream, _| drop(stream.peek(&mut [0]))), UNSENT)
@@ -43,10 +40,9 @@ fn a_connection_does_not_come_about() {
 fn a_request_without_a_body_does_not_leave() {
     let tokens = r#"{"access_token":"canary-access","token_type":"Bearer"}"#;
     let tokens: Tokens = serde_json::from_str(tokens).unwrap();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let scene = Scene::certified(HERE, VALID, Root::Unknown, DISTRUSTED);
     let rows = [
-        (format!("http://{nobody}/"), Remedy::TryLater(None)),
+        ("http://127.0.0.1:1/".to_owned(), Remedy::TryLater(None)),
         ("https://nobody.invalid/".to_owned(), Remedy::TryLater(None)),
         (format!("{}/", scene.origin), Remedy::Report),
     ];
