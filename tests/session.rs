@@ -342,14 +342,12 @@ fn tokens_last_although_their_renewal_was_lost() {
 #[test]
 fn what_was_lost_before_a_login_is_not_counted() {
     let mut session = Session::new(client(), tokens(Some((NOW - 3600, NOW)), Some("RT1"))).expect("its own");
-    for _ in 0..3 {
-        let (ticket, _) = begin(&mut session, NOW);
-        session.install(tokens(Some((NOW - 3600, NOW)), Some("RT2"))).expect("its own");
-        let done = session.lost(ticket, Remedy::TryLater(None), at(NOW));
-        assert!(matches!(done, Completion::Stale(None)), "{done:?}");
-        session.install(tokens(Some((NOW - 3600, NOW)), Some("RT1"))).expect("its own");
-    }
-    assert_eq!(peek(&mut session, NOW, 0), Said::Refresh);
+    let (ticket, _) = begin(&mut session, NOW);
+    session.install(tokens(Some((NOW - 3600, NOW)), Some("RT2"))).expect("its own");
+    let done = session.lost(ticket, Remedy::TryLater(None), at(NOW));
+    assert!(matches!(done, Completion::Stale(None)), "{done:?}");
+    let (ticket, _) = begin(&mut session, NOW);
+    assert!(later(&session.lost(ticket, Remedy::TryLater(None), at(NOW))).is_some());
 }
 
 /// RFC 6749 section 5.2: "`invalid_grant`: The provided authorization grant (e.g., authorization code, resource owner
