@@ -38,7 +38,7 @@ use running::Kind;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let update = is_set("PROOFKEY_UPDATE_INTEROP");
-    let (places, matrix) = (Arc::new(Places::default()), Arc::new(Matrix::default()));
+    let (places, matrix) = (Arc::new(Places::default()), Arc::new(Matrix::read(update)));
     let mut trials = Vec::new();
     for kind in Kind::ALL {
         let lacks = kind.lacks();
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     let all = trials.len();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if usize::try_from(conclusion.num_passed) == Ok(all)
-        && let Err(error) = matrix.settle(&places, update)
+        && let Err(error) = matrix.settle(&places)
     {
         eprintln!("{error}");
         return ExitCode::FAILURE;
