@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use http::header::WWW_AUTHENTICATE;
 use http::{Request, Response, StatusCode, Version};
 use proofkey::{
-    Authentication, Authorization, Body, Callback, Challenge, Client, CryptoRng, Discovery, Error, ErrorCode, Exchange,
-    Pending, Quirks, Remedy, Scope, Secret, Server, Session, Step, Tokens, UnixTime, Usage, Violation,
+    Authentication, Authorization, Body, Callback, Challenge, Client, ClientBuilder, CryptoRng, Discovery, Error,
+    ErrorCode, Exchange, Pending, Quirks, Remedy, Scope, Secret, Server, Session, Step, Tokens, UnixTime, Usage,
+    Violation,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -467,16 +468,12 @@ fn too_little_scope(scene: &Scene) -> Told {
     let refused = scene.call(&client, &tokens);
     assert!(!Session::is_rejection(&refused), "a refresh would not help");
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
-    match Challenge::bearer(refused.headers()).and_then(|challenge| challenge.error) {
-        Some(error) => {
-            assert_eq!(error, ErrorCode::INSUFFICIENT_SCOPE);
-            Told::Yes
-        }
-        None => {
-            assert!(!refused.headers().contains_key(WWW_AUTHENTICATE), "{refused:?}");
-            Told::Though("without a challenge")
-        }
+    if let Some(challenge) = Challenge::bearer(refused.headers()) {
+        assert_eq!(challenge.error, Some(ErrorCode::INSUFFICIENT_SCOPE));
+        return Told::Yes;
     }
+    assert!(!refused.headers().contains_key(WWW_AUTHENTICATE), "{refused:?}");
+    Told::Though("without a challenge")
 }
 
 fn expired(scene: &Scene) -> Told {
@@ -566,28 +563,40 @@ fn revocation(scene: &Scene) -> Told {
 
 // The parts.
 
+/// A client, as it is registered everywhere.
 #[derive(Deserialize)]
-struct Registered {
-    client_id: String,
-    client_secret: Option<String>,
-    token_endpoint_auth_method: String,
+pub(crate) struct Registered {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: Option<String>,
+    pub(crate) token_endpoint_auth_method: String,
 }
 
-impl Scene<'_> {
-    /// The client of this id, as it is registered everywhere.
-    fn builder(&self, client_id: &str) -> proofkey::ClientBuilder {
-        let all: Vec<Registered> = serde_json::from_str(include_str!("clients.json")).expect("clients");
-        let registered = all.into_iter().find(|client| client.client_id == client_id).expect("it is registered");
-        let authentication = match (registered.client_secret, registered.token_endpoint_auth_method.as_str()) {
+impl Registered {
+    pub(crate) fn builder(&self, server: Server) -> ClientBuilder {
+        let authentication = match (self.client_secret.as_deref(), self.token_endpoint_auth_method.as_str()) {
             (Some(secret), "client_secret_basic") => Authentication::basic(secret),
             (Some(secret), "client_secret_post") => Authentication::post(secret),
             _ => Authentication::none(),
         };
-        let builder = Client::builder(self.server.clone(), client_id).authentication(authentication);
-        builder.redirect_uri("http://127.0.0.1:8917/callback")
+        Client::builder(server, &self.client_id).authentication(authentication).redirect_uri(REDIRECT_URI)
+    }
+}
+
+/// The client of this id.
+pub(crate) fn registered(client_id: &str) -> Registered {
+    let all: Vec<Registered> = serde_json::from_str(include_str!("clients.json")).expect("clients");
+    all.into_iter().find(|client| client.client_id == client_id).expect("it is registered")
+}
+
+/// Nobody listens there: the browser is played, and stops at its door.
+pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:8917/callback";
+
+impl Scene<'_> {
+    fn builder(&self, client_id: &str) -> ClientBuilder {
+        registered(client_id).builder(self.server.clone())
     }
 
-    pub(crate) fn client(&self, client_id: &str) -> Client {
+    fn client(&self, client_id: &str) -> Client {
         self.builder(client_id).build().expect("a client")
     }
 
