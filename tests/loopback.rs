@@ -32,7 +32,7 @@ fn every_stranger_is_answered_and_the_login_completes() {
                     assert_eq!(answer.status, status, "{waiting:?}, {what}");
                     assert!(!answer.body.contains("stolen") && !answer.body.contains(STATE), "{waiting:?}, {what}");
                     assert_eq!(answer.body.is_empty(), what == "HEAD", "{waiting:?}, {what}");
-                    assert_eq!(answer.headers.get("allow").is_some(), status == 405, "{waiting:?}, {what}");
+                    assert_eq!(answer.headers.contains_key("allow"), status == 405, "{waiting:?}, {what}");
                 }
             }
         }
@@ -54,9 +54,14 @@ fn those_who_only_sit_there_do_not_keep_the_browser_out() {
                 stream
             })
             .collect();
+        let mut browser = TcpStream::connect(login.address).expect("a connection");
+        strangers::drip(&mut browser, &get(&login.host, &own(), "").as_bytes()[..50]).expect("it is let in");
+        // Whoever came before it has been looked at by now.
         assert_eq!(login.visit("/").status, 404, "{waiting:?}");
-        is_closed(&idle[0]);
-        assert_eq!(login.visit(&own()).status, 200, "{waiting:?}");
+        let open = idle.iter().filter(|stream| is_open(stream)).count();
+        assert!(open < 100, "{waiting:?}: {open} are let sit");
+        browser.write_all(&get(&login.host, &own(), "").as_bytes()[50..]).expect("it is still there");
+        assert_eq!(read(browser).status, 200, "{waiting:?}");
         assert!(login.end().is_ok(), "{waiting:?}");
     }
 }
@@ -103,28 +108,27 @@ fn when_nobody_comes_strangers_are_told() {
 #[test]
 fn the_browser_is_understood_however_it_talks() {
     let cookies = format!("Cookie: theme={}\r\nSec-Fetch-Mode: navigate\r\n", "a".repeat(50_000));
-    let code = "c".repeat(60_000);
+    let long = format!("/callback?code={}&state={STATE}", "c".repeat(60_000));
     let form = format!("code=abc&state={STATE}");
+    let post = format!(
+        "POST /callback HTTP/1.1\r\nHost: HERE\r\nOrigin: https://as.example.com\r\n\
+         Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let requests = [
+        ("as usual", get("HERE", &own(), "")),
+        ("with a host's worth of cookies", get("HERE", &own(), &cookies)),
+        ("with a long code", get("HERE", &long, "")),
+        ("with parameters that nobody knows", get("HERE", &format!("{}&a=b&a=c&session_state=d", own()), "")),
+        ("in HTTP/1.0", get("HERE", &own(), "").replace("HTTP/1.1", "HTTP/1.0")),
+        ("asking twice", get("HERE", &own(), "").repeat(2)),
+        ("with more than was asked for", get("HERE", &own(), "") + &"a".repeat(300_000)),
+        ("by a form", post),
+    ];
     for waiting in Waiting::BOTH {
-        let requests: [(&str, &dyn Fn(&str) -> String); 8] = [
-            ("as usual", &|host| get(host, &own(), "")),
-            ("with a port's worth of cookies", &|host| get(host, &own(), &cookies)),
-            ("with a long code", &|host| get(host, &format!("/callback?code={code}&state={STATE}"), "")),
-            ("with parameters that nobody knows", &|host| get(host, &format!("{}&a=b&a=c&session_state=d", own()), "")),
-            ("in HTTP/1.0", &|host| get(host, &own(), "").replace("HTTP/1.1", "HTTP/1.0")),
-            ("asking twice", &|host| get(host, &own(), "").repeat(2)),
-            ("with more than was asked for", &|host| get(host, &own(), "") + &"a".repeat(300_000)),
-            ("by a form", &|host| {
-                let length = form.len();
-                format!(
-                    "POST /callback HTTP/1.1\r\nHost: {host}\r\nOrigin: https://as.example.com\r\n\
-                     Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\nContent-Length: {length}\r\n\r\n{form}"
-                )
-            }),
-        ];
-        for (how, request) in requests {
+        for (how, request) in &requests {
             let login = Login::begin(waiting, Loopback::builder());
-            let answer = login.say(request(&login.host).as_bytes());
+            let answer = login.say(request.replace("HERE", &login.host).as_bytes());
             assert_eq!((answer.status, answer.outcome()), (200, "success"), "{waiting:?}, {how}");
             assert!(login.end().is_ok(), "{waiting:?}, {how}");
         }
@@ -144,9 +148,7 @@ fn the_browser_may_be_slow_and_may_end_its_side() {
         );
         strangers::drip(&mut stream, (head + &form).as_bytes()).expect("it is taken");
         stream.shutdown(Shutdown::Write).expect("its own side");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("an answer");
-        assert_eq!(Answer::read(&answer).outcome(), "success", "{waiting:?}");
+        assert_eq!(read(stream).outcome(), "success", "{waiting:?}");
         assert!(login.end().is_ok(), "{waiting:?}");
     }
 }
@@ -209,8 +211,13 @@ fn the_redirect_uri_is_the_address_and_the_port() {
 fn ports_are_tried_in_their_order() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = (taken.local_addr().expect("an address").port(), taken);
-    let free = Loopback::builder().ports([taken.0, 0]).bind().expect("the second");
-    assert!(!free.redirect_uri().contains(&format!(":{}/", taken.0)));
+    let other = Loopback::builder().ports([taken.0, 0]).bind().expect("the second");
+    let free = address(&other).port();
+    assert_ne!(free, taken.0);
+    drop(other);
+    // Free again, unless somebody else was quicker.
+    let chosen = Loopback::builder().ports([free, 0]).bind().expect("the first or the second");
+    assert!(address(&chosen).port() == free || TcpListener::bind(("127.0.0.1", free)).is_err());
     let error = Loopback::builder().ports([taken.0]).bind().expect_err("it is taken");
     assert_eq!(error.to_string(), "no loopback port could be listened on");
     assert!(matches!(error, Error::Bind(error) if error.kind() == ErrorKind::AddrInUse));
@@ -412,9 +419,7 @@ impl Login {
     fn say(&self, bytes: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
         stream.write_all(bytes).expect("it is taken");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("an answer");
-        Answer::read(&answer)
+        read(stream)
     }
 
     fn end(self) -> Result<CodeGrant, proofkey::Error> {
@@ -447,6 +452,18 @@ fn own() -> String {
 
 fn get(host: &str, target: &str, headers: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n")
+}
+
+fn read(mut stream: TcpStream) -> Answer {
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    Answer::read(&answer)
+}
+
+/// Whether the listener has not closed it yet.
+fn is_open(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("it can be asked");
+    matches!(stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
 /// Waits until the listener has closed it.

@@ -72,7 +72,7 @@ fn flood(address: SocketAddr, strangers: &[strangers::Stranger], count: usize) {
                         let gone = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
                         assert!(gone.contains(&error.kind()), "{}: {error}", stranger.what);
                     }
-                    if number % 10 == 0 {
+                    if number.is_multiple_of(10) {
                         drop(idle.replace(TcpStream::connect(address)));
                     }
                 }
