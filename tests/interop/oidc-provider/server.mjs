@@ -53,7 +53,7 @@ const configuration = {
     },
   },
   ttl: {
-    AccessToken: (_, __, client) => (client.clientId === 'brief' ? 1 : 3600),
+    AccessToken: (_, __, client) => (client.clientId === 'brief' ? 4 : 3600),
     AuthorizationCode: 60,
     DeviceCode: 600,
     Grant: 86_400,
