@@ -69,9 +69,6 @@ class Client(ClientMixin):
     def get_client_id(self):
         return self.client_id
 
-    def get_default_redirect_uri(self):
-        return self.redirect_uris[0]
-
     def get_allowed_scope(self, scope):
         return list_to_scope([each for each in scope_to_list(scope or "") if each in SCOPES])
 
@@ -122,9 +119,6 @@ class RefreshToken(TokenMixin):
 
     def get_scope(self):
         return self.scope
-
-    def get_expires_in(self):
-        return 0
 
     def is_expired(self):
         return False
