@@ -136,7 +136,7 @@ impl Discovery {
             _ => Violation::Invalid("metadata"),
         })?;
         // A stranger's server has no business on this machine.
-        let is_local = |text: &str| uri::web(text).is_ok_and(|url| uri::is_loopback(&url));
+        let is_local = |text: &str| uri::web(text).is_ok_and(|url| uri::is_this_machine(&url));
         if !self.allow_local
             && !is_local(&self.issuer)
             && let Some((name, _)) = server.endpoints().find(|(_, endpoint)| is_local(endpoint))

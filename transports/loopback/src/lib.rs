@@ -150,6 +150,11 @@ impl Builder {
         if !is_path(&self.path) {
             return Err(Error::Usage("a path starts with one slash and has letters, digits and -._~/ only"));
         }
+        if self.template.as_ref().is_some_and(|html| !html.contains("{{text}}") && !html.contains("{{outcome}}")) {
+            return Err(Error::Usage(
+                "a template has to have {{text}} or {{outcome}}, or a refusal would look like a success",
+            ));
+        }
         let (socket, address) = self.listen()?;
         // Browsers leave the default port out of `Host`, and servers may out of the redirect URI.
         let host = match (address.ip(), address.port()) {
