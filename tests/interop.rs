@@ -1,8 +1,9 @@
 //! Against authorization servers that nobody here wrote: each case of `interop/cases.rs`, with each server, through each
-//! transport. What comes of it is the matrix in the README.
+//! transport. What comes of it is the matrix in the README, and what they answer is in `transcripts/`.
 //!
 //! `cargo test --test interop --all-features` runs all of it, and `-- authlib` or `-- refresh` a part. Without node or
-//! python their servers are left out, unless `PROOFKEY_REQUIRE_INTEROP=1`. `PROOFKEY_UPDATE_INTEROP=1` writes the matrix.
+//! python their servers are left out, unless `PROOFKEY_REQUIRE_INTEROP=1`. `PROOFKEY_UPDATE_INTEROP=1` writes matrix and
+//! transcripts; otherwise they are what is expected.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::browser::{Arrival, Browser};
-use crate::driver::{Driver, Failure, Library};
+use crate::driver::{Call, Driver, Failure, Library};
 use crate::places::Places;
 use crate::running::{Kind, Running};
 use crate::support;
@@ -68,7 +68,7 @@ pub(crate) const CASES: &[(&str, Case)] = &[
     ("device, denied", device_denied),
     ("resource indicator", resource_indicator),
     ("client credentials", credentials),
-    ("a call with a token, and with another", call),
+    ("a call with a token, with another, with none", call),
     ("a call with too little scope", too_little_scope),
     ("an expired token, renewed by a session", expired),
     ("refresh", refresh),
@@ -125,49 +125,43 @@ fn shape_of_issuer(scene: &Scene) -> Told {
 }
 
 fn tls(scene: &Scene) -> Told {
-    if scene.kind != Kind::OidcProvider {
-        return Told::No(NOT_TRIED);
-    }
     let driver = scene.places.authority().driver(scene.library);
-    let running = scene.places.over_tls(Leaf::Good);
+    let running = scene.places.over_tls(scene.kind, Leaf::Good);
     let server = &running.server(&driver);
     let inner = Scene { running, server, driver, ..*scene };
-    let client = inner.client("basic id :/+%~*");
+    let client = inner.client("post id :/+%~*");
     let (url, pending) = inner.driver.start(inner.authorize(&client)).expect("a URL");
     let callback = scene.places.authority().browser().allow(url.as_str()).callback();
     let grant = pending.accept(Callback::parse(&callback).expect("a callback")).expect("a grant");
     let tokens = inner.driver.run(client.exchange(grant)).expect("tokens");
     let answer = inner.call(&client, &tokens);
     assert_eq!(answer.status(), StatusCode::OK);
-    let speaks = if scene.library == Library::Ureq { Version::HTTP_11 } else { Version::HTTP_2 };
-    assert_eq!(answer.version(), speaks);
+    match (scene.kind, scene.library) {
+        (Kind::OidcProvider, Library::Reqwest | Library::Hyper) => assert_eq!(answer.version(), Version::HTTP_2),
+        _ => assert_ne!(answer.version(), Version::HTTP_2),
+    }
     Told::Yes
 }
 
 fn bad_tls(scene: &Scene) -> Told {
-    if scene.kind != Kind::OidcProvider {
-        return Told::No(NOT_TRIED);
-    }
-    let issuer = |leaf| scene.places.over_tls(leaf).said.issuer.clone();
-    let trusting = scene.places.authority().driver(scene.library);
-    trusting.run(Discovery::new(issuer(Leaf::Good))).expect("the others are refused for what they are");
-    let as_it_is = &Driver::new(scene.library);
+    let issuer = |leaf| scene.places.over_tls(scene.kind, leaf).said.issuer.clone();
+    let ask = |driver: &Driver, issuer: String| match driver.attempt(Discovery::new(issuer)) {
+        Err(Failure::Http(said)) => Some(said),
+        Err(Failure::Protocol(_)) | Ok(_) => None,
+    };
+    let trusting = &scene.places.authority().driver(scene.library);
+    assert_eq!(ask(trusting, issuer(Leaf::Good)), None, "the others are refused for what they are");
     for (driver, issuer, why) in [
-        (as_it_is, issuer(Leaf::Good), "UnknownIssuer"),
-        (&trusting, issuer(Leaf::Good).replace("127.0.0.1", "localhost"), "NotValidForName"),
-        (&trusting, issuer(Leaf::Expired), "Expired"),
-        (&trusting, issuer(Leaf::SelfSigned), "UnknownIssuer"),
+        (&scene.driver, issuer(Leaf::Good), "UnknownIssuer"),
+        (trusting, issuer(Leaf::Good).replace("127.0.0.1", "localhost"), "NotValidForName"),
+        (trusting, issuer(Leaf::Expired), "Expired"),
+        (trusting, issuer(Leaf::SelfSigned), "UnknownIssuer"),
     ] {
-        match driver.attempt(Discovery::new(issuer)) {
-            Err(Failure::Http(said)) => assert!(said.contains(why), "{why}: {said}"),
-            other => panic!("{why}: {:?}", other.map(drop)),
-        }
+        let said = ask(driver, issuer).expect("nothing is sent");
+        assert!(said.contains(why), "{why}: {said}");
     }
     Told::Yes
 }
-
-/// The certificates are a matter of the transports, so one server is enough.
-const NOT_TRIED: &str = "not tried";
 
 fn login_public(scene: &Scene) -> Told {
     let client = scene.client("public");
@@ -457,6 +451,11 @@ fn call(scene: &Scene) -> Told {
     assert!(Session::is_rejection(&refused), "{refused:?}");
     let challenge = Challenge::bearer(refused.headers()).expect("a challenge");
     assert_eq!(challenge.error, Some(ErrorCode::INVALID_TOKEN));
+
+    let none = get(&scene.running.said.resource).map(|()| Body::default());
+    let refused = scene.driver.run(Call::new(none)).expect("an answer");
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert!(Challenge::bearer(refused.headers()).is_some(), "{refused:?}");
     Told::Yes
 }
 

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use http::{Request, Response};
 use proofkey::blocking::ureq;
@@ -172,7 +173,12 @@ impl Tape {
         let origin = Url::parse(&running.said.resource).expect("a URL").origin().ascii_serialization();
         let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let translated = vec![(HERE.to_owned(), origin.clone()), (encoded(HERE), encoded(&origin))];
-        let config = ureq::Agent::config_builder().max_redirects(0).http_status_as_error(false).proxy(None);
+        let config = ureq::Agent::config_builder()
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(30)));
         let mut tape = Self {
             kind,
             name: format!("{} {}", running.said.name, running.said.version),
@@ -181,7 +187,7 @@ impl Tape {
             header: Vec::new(),
             blocks: Vec::new(),
             translated,
-            agent: config.max_redirects_will_error(false).build().into(),
+            agent: config.build().into(),
         };
         let text = tape.back(&serde_json::to_string(server).expect("JSON"));
         tape.server = serde_json::from_str(&text).expect("a server");
