@@ -38,6 +38,7 @@ fn refused(error: &Error, body: &[u8]) -> Vec<&'static str> {
         Error::Violation(violation) => match violation {
             Violation::Redirect(_) => vec!["UnexpectedRedirect"],
             Violation::TooLong => vec!["TooLarge"],
+            Violation::TooManyValues => vec!["TooLarge", "MalformedBody"],
             Violation::NotJson => vec!["MalformedBody"],
             Violation::Missing(name) if METADATA.contains(name) => vec!["MissingField", "MetadataInvalid"],
             Violation::Missing(_) => vec!["MissingField"],
