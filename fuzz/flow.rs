@@ -112,6 +112,10 @@ impl World {
             let request = match exchange.next_request(self.now, &mut self.rng) {
                 Ok(request) => request,
                 Err(error) => {
+                    assert!(
+                        sent.is_empty() || !matches!(error, Error::Usage(_)),
+                        "{error}: what came so far was vetted"
+                    );
                     assert_silent(&told(&error), self.minted.iter().map(String::as_str));
                     assert_over(&mut exchange);
                     return End::Refused(error, sent);
@@ -140,6 +144,7 @@ impl World {
                     return End::Done(output, sent);
                 }
                 Err(error) => {
+                    assert!(!matches!(error, Error::Usage(_)), "{error}: nobody here asked for it");
                     assert_silent(&told(&error), secrets());
                     assert_over(&mut exchange);
                     return End::Refused(error, sent);
@@ -575,6 +580,7 @@ fn metadata(dice: &mut Dice<'_>) -> String {
     let mut document = json!({
         "resource": dice.pick(&[RESOURCE, "https://api.example.com/", "https://evil.example"]),
         "authorization_servers": dice.pick(&[json!([ISSUER]), json!(["https://evil.example"]), json!(["https://10.0.0.1"]),
+            json!(["https://as.example.com/.well-known/x"]),
             json!(["http://as.example.com"]), json!(["https://localhost"]), json!([]), json!("x")]),
         "issuer": dice.pick(&[ISSUER, "https://evil.example", "https://as.example.com/"]),
         "authorization_endpoint": "https://as.example.com/authorize",

@@ -87,6 +87,12 @@ impl Discovery {
         self
     }
 
+    /// Looks for the places now, where the name is not the caller's own.
+    pub(crate) fn begin(mut self) -> Result<Self, Usage> {
+        self.candidates = Some(self.places()?);
+        Ok(self)
+    }
+
     /// The places in order, each once.
     fn places(&self) -> Result<VecDeque<Uri>, Usage> {
         let url = vet_issuer(&self.issuer, self.allow_http)?;
