@@ -113,6 +113,7 @@ pub(crate) fn all(host: &str, state: &str) -> Vec<Stranger> {
         ("a query that is too long", get(&format!("{own}&a={}", long(66_000))), Some(400)),
         // Other hosts: a name that was pointed at this machine.
         ("another host", with("Host: evil.example"), Some(400)),
+        // cb-094 of `tests/vectors`.
         ("another host on our port", with(&format!("Host: localhost.attacker.test:{port}")), Some(400)),
         ("localhost", with(&format!("Host: localhost:{port}")), Some(400)),
         ("our host without the port", with("Host: 127.0.0.1"), Some(400)),
