@@ -122,6 +122,8 @@ fn answers() -> Vec<(&'static str, Response<Vec<u8>>)> {
         ("authorization_pending", response(400, &[], r#"{"error":"authorization_pending"}"#)),
         ("garbage", response(200, &[], (0..=255).collect::<Vec<u8>>())),
         ("garbage in a refusal", response(400, &[], (0..=255).rev().collect::<Vec<u8>>())),
+        ("an empty object", response(200, &[], "{}")),
+        ("an empty object, created", response(201, &[], "{}")),
         ("nothing", response(200, &[], "")),
         ("no content", response(204, &[], "")),
         ("early hints", response(103, &[], "")),
