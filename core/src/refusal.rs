@@ -12,6 +12,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use http::StatusCode;
+use zeroize::Zeroize;
 
 use crate::error::Remedy;
 use crate::form;
@@ -67,7 +68,8 @@ impl ServerError {
         for secret in secrets.filter(|secret| !secret.is_empty()) {
             let is_in = |text: &str| form::decode(text).is_some_and(|decoded| decoded.contains(secret));
             for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
-                *text = text.replace(secret, REDACTED);
+                let redacted = text.replace(secret, REDACTED);
+                std::mem::replace(text, redacted).zeroize();
                 if is_in(text) {
                     REDACTED.clone_into(text);
                 }
