@@ -603,7 +603,7 @@ fn told(error: &Error) -> String {
     let mut told = format!("{error}\n{:?}\n{}", error.remedy(), debugged(error));
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        told += &format!("\n{cause}\n{cause:?}");
+        told = format!("{told}\n{cause}\n{cause:?}");
         source = cause.source();
     }
     told
