@@ -55,6 +55,9 @@ pub(crate) fn log_in(
     }
     let here = Surroundings::of_this_process();
     if here.has_browser() {
+        if here != Surroundings::Desktop {
+            story.tell("way", here);
+        }
         login.by_browser(true)
     } else if client.server().device_authorization_endpoint.is_some() {
         story.tell(
