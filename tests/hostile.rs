@@ -600,13 +600,9 @@ fn credentials_are_marked_sensitive() {
 
 /// What is told of each error that this answer brings about, to people and to logs.
 fn told(error: &Error) -> String {
-    let mut told = format!("{error}\n{:?}\n{}", error.remedy(), debugged(error));
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        told = format!("{told}\n{cause}\n{cause:?}");
-        source = cause.source();
-    }
-    told
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let causes: Vec<_> = causes.map(|cause| format!("{cause}\n{cause:?}")).collect();
+    format!("{error}\n{:?}\n{}\n{}", error.remedy(), debugged(error), causes.join("\n"))
 }
 
 /// The errors that name members must not show what was in them.
