@@ -10,67 +10,12 @@ use proofkey::{
 use proofkey_test_server::{Documents, RegisteredClient, TestServer, redirect_uri};
 use url::Url;
 
-/// A transport, and what it runs on.
-struct Driver {
-    runtime: tokio::runtime::Runtime,
-    transport: Transport,
-}
+#[path = "support/driver.rs"]
+mod driver;
 
-enum Transport {
-    Reqwest(proofkey::reqwest::Transport),
-    Hyper(Box<proofkey::hyper::Transport>),
-    Blocking(proofkey::blocking::Transport),
-}
+use driver::Driver;
 
 impl Driver {
-    fn all() -> [Self; 3] {
-        let drive = |transport| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            Self { runtime, transport }
-        };
-        [
-            drive(Transport::Reqwest(proofkey::reqwest::Transport::new().expect("a transport"))),
-            drive(Transport::Hyper(proofkey::hyper::Transport::new().expect("a transport").into())),
-            drive(Transport::Blocking(proofkey::blocking::Transport::new().expect("a transport"))),
-        ]
-    }
-
-    /// What becomes of an exchange. Panics where it is not the protocol that failed.
-    fn run<X: Exchange + Send>(&self, exchange: X) -> Result<X::Output, Error> {
-        match &self.transport {
-            Transport::Reqwest(http) => self.runtime.block_on(http.run(exchange)).map_err(|error| match error {
-                proofkey::reqwest::Error::Protocol(error) => error,
-                other => panic!("{other:?}"),
-            }),
-            Transport::Hyper(http) => self.runtime.block_on(http.run(exchange)).map_err(|error| match error {
-                proofkey::hyper::Error::Protocol(error) => error,
-                other => panic!("{other:?}"),
-            }),
-            Transport::Blocking(http) => http.run(exchange).map_err(|error| match error {
-                proofkey::blocking::Error::Protocol(error) => error,
-                other => panic!("{other:?}"),
-            }),
-        }
-    }
-
-    fn start(&self, authorization: Authorization) -> Result<(Url, Pending), Error> {
-        let protocol = "nothing is sent, so only the protocol can fail";
-        match &self.transport {
-            Transport::Reqwest(http) => http.start(authorization).map_err(|error| match error {
-                proofkey::reqwest::Error::Protocol(error) => error,
-                other => panic!("{protocol}: {other:?}"),
-            }),
-            Transport::Hyper(http) => http.start(authorization).map_err(|error| match error {
-                proofkey::hyper::Error::Protocol(error) => error,
-                other => panic!("{protocol}: {other:?}"),
-            }),
-            Transport::Blocking(http) => http.start(authorization).map_err(|error| match error {
-                proofkey::blocking::Error::Protocol(error) => error,
-                other => panic!("{protocol}: {other:?}"),
-            }),
-        }
-    }
-
     fn discover(&self, server: &TestServer) -> Server {
         self.run(Discovery::new(server.issuer())).expect("a server")
     }

@@ -19,12 +19,10 @@ use url::Url;
 #[test]
 fn without_arguments_it_tells_the_story_and_no_secret() {
     let ended = Login::new(&[]).end();
-    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
     let steps = ["asking", "server", "client", "listening", "leaving", "browser", "returned", "exchanged", "called"];
     assert_eq!(ended.steps(), steps);
-    for line in ended.stdout.lines().filter(|line| !line.contains("leaving")) {
-        assert_eq!(secret_like(line), None, "{line}");
-    }
+    ended.assert_silent();
     // What leaves with the browser is no secret: each value is named here, and the verifier is not among them.
     let url = Url::parse(ended.told("leaving")).expect("a URL");
     let sent: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
@@ -34,7 +32,7 @@ fn without_arguments_it_tells_the_story_and_no_secret() {
     assert_eq!(names, expected);
     assert_eq!((sent["code_challenge"].len(), sent["state"].len()), (43, 43));
     assert_eq!(sent["redirect_uri"], ended.told("listening"));
-    assert!(ended.told("called").contains(": 200 {"), "{}", ended.stdout);
+    assert!(ended.told("called").contains(": 200 {"), "{}", ended.stderr);
     for fact in ["token type     Bearer", "scope          photos profile", "expires        in 3", "refresh token  yes"]
     {
         assert!(ended.stdout.contains(fact), "{fact}: {}", ended.stdout);
@@ -43,7 +41,7 @@ fn without_arguments_it_tells_the_story_and_no_secret() {
 
 #[test]
 fn for_machines_there_is_one_json_object() {
-    let ended = Login::new(&["--json"]).end();
+    let ended = Login::new(&["--output", "json"]).end();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
     assert_eq!(ended.stdout.lines().count(), 1, "{}", ended.stdout);
     let facts: Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
@@ -66,7 +64,7 @@ fn secrets_are_shown_to_who_asks_for_them() {
         let shown = ended.stdout.lines().any(|line| line.starts_with(name) && secret_like(line).is_some());
         assert!(shown, "{name}: {}", ended.stdout);
     }
-    let ended = Login::new(&["--show-secrets", "--json"]).end();
+    let ended = Login::new(&["--show-secrets", "--output", "json"]).end();
     let facts: Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
     for name in ["access_token", "refresh_token"] {
         let shown = facts[name].as_str().expect("a token");
@@ -79,13 +77,79 @@ fn secrets_are_shown_to_who_asks_for_them() {
 #[test]
 fn one_command_shows_the_life_of_tokens() {
     let ended = Login::new(&["--refresh", "--revoke"]).end();
-    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
     let steps = ended.steps();
     let life = ["exchanged", "called", "expired", "refreshed", "called", "revoked"];
-    assert_eq!(steps[steps.len() - life.len()..], life, "{}", ended.stdout);
-    assert_eq!(ended.stdout.matches("with the token: 200").count(), 2, "{}", ended.stdout);
-    for line in ended.stdout.lines().filter(|line| !line.contains("leaving")) {
-        assert_eq!(secret_like(line), None, "{line}");
+    assert_eq!(steps[steps.len() - life.len()..], life, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("with the token: 200").count(), 2, "{}", ended.stderr);
+    ended.assert_silent();
+}
+
+/// Each way to log in, as one command.
+#[test]
+fn each_way_is_one_command() {
+    for (way, steps) in [
+        ("--device", &["open", "type", "or", "person", "polled", "called"][..]),
+        ("--paste", &["leaving", "browser", "returned", "exchanged", "called"]),
+    ] {
+        let ended = Login::new(&[way]).end();
+        assert_eq!(ended.status, 0, "{way}: {}", ended.stderr);
+        assert_eq!(ended.steps()[3..], *steps, "{way}");
+        ended.assert_silent();
+        assert!(ended.stdout.contains("scope          photos profile"), "{way}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn stdout_is_for_another_program() {
+    let token = Login::new(&["--output", "token"]).end().stdout;
+    assert!(secret_like(&token).is_some_and(|found| format!("{found}\n") == token), "{token}");
+    let header = Login::new(&["--output", "header"]).end().stdout;
+    let token = header.strip_prefix("Authorization: Bearer ").and_then(|rest| rest.strip_suffix('\n'));
+    assert!(token.is_some_and(|token| secret_like(token) == Some(token)), "{header}");
+    let lines = Login::new(&["--output", "env"]).end().stdout;
+    let names: Vec<_> = lines.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    assert_eq!(names, ["PROOFKEY_ACCESS_TOKEN", "PROOFKEY_TOKEN_TYPE", "PROOFKEY_EXPIRES_AT"]);
+    assert!(lines.contains("\nPROOFKEY_TOKEN_TYPE='Bearer'\n"), "{lines}");
+}
+
+/// A word for a shell is one word, whatever the server put into its token.
+#[cfg(unix)]
+#[test]
+fn a_shell_reads_what_was_meant() {
+    let odd = "a'b\"c$(exit 9)`exit 9`\\;d";
+    let server = start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("tokens.json");
+    std::fs::write(&store, tokens(odd, &server.token_endpoint())).expect("a file");
+    let arguments = ["--client-id", "photo-viewer", "--store", store.to_str().expect("a path"), "--output", "env"];
+    let lines = Login::at(&server, &arguments).end().stdout;
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("{lines}printf %s \"$PROOFKEY_ACCESS_TOKEN\"")]);
+    assert_eq!(String::from_utf8(shell.output().expect("a shell").stdout).expect("UTF-8"), odd);
+}
+
+/// Each request and answer is told, and the secrets in them are not.
+#[test]
+fn verbose_tells_everything_but_secrets() {
+    for way in [&["--refresh", "--revoke"][..], &["--device"], &["--paste", "--par"]] {
+        let ended = Login::new(&[&["--verbose"], way].concat()).end();
+        assert_eq!(ended.status, 0, "{way:?}: {}", ended.stderr);
+        for told in ["> GET http://", "> POST http://", "< 200 OK", "> grant_type=", "< \"access_token\": [redacted]"] {
+            assert!(ended.stderr.contains(told), "{way:?} {told}: {}", ended.stderr);
+        }
+        let told = |line: &&str| !line.contains("leaving") && !line.ends_with(": [redacted]");
+        let open = |line: &&str| {
+            !line.contains("_endpoint\": ")
+                && !line.contains("_supported\": ")
+                && !line.contains("grant-type")
+                && !line.contains("urlencoded")
+                && !line.contains("_method=")
+        };
+        for line in ended.stderr.lines().filter(told).filter(open) {
+            let request = line.contains("> GET ") || line.contains("> POST ");
+            assert!(request || secret_like(line).is_none(), "{way:?}: {line}");
+        }
     }
 }
 
@@ -109,12 +173,12 @@ fn it_logs_in_at_a_provider() {
         let person = server.person();
         let page = person.follow(&person.allow(url.as_str())).expect("the example listens");
         assert_eq!(page.status, 200);
-        assert!(page.body.contains("You are logged in"), "{}", page.body);
+        assert!(page.body.contains("Login received"), "{}", page.body);
         let ended = login.end();
         assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
-        assert!(ended.told("called").contains(": 200 {"), "{}", ended.stdout);
+        assert!(ended.told("called").contains(": 200 {"), "{}", ended.stderr);
         if let Some(secret) = registered.secret {
-            assert!(!ended.stdout.contains(secret), "{}", ended.stdout);
+            assert!(!ended.stdout.contains(secret) && !ended.stderr.contains(secret), "{}", ended.stderr);
         }
         let seen = server.requests();
         let asked = seen.iter().find(|seen| seen.path == "/token").expect("a token request");
@@ -145,8 +209,7 @@ fn a_denied_login_has_its_own_status() {
     let mut login = Login::at(&server, &["--client-id", "photo-viewer"]);
     let person = server.person();
     let page = person.follow(&person.deny(login.url().as_str())).expect("the example listens");
-    assert_eq!(page.status, 400);
-    assert!(page.body.contains("The login failed"), "{}", page.body);
+    assert!(page.body.contains("not granted"), "{}", page.body);
     let ended = login.end();
     assert_eq!(ended.status, 3, "{}", ended.stderr);
     assert!(ended.stderr.contains("login failed: the server refused: access_denied"), "{}", ended.stderr);
@@ -171,11 +234,122 @@ fn nobody_coming_back_is_a_time_out() {
     let began = Instant::now();
     let ended = Login::at(&server, &["--client-id", "photo-viewer", "--timeout", "1"]).end();
     assert_eq!(ended.status, 4, "{}", ended.stderr);
-    assert!(ended.stderr.contains("nobody came back within 1 seconds"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("nobody came back in time"), "{}", ended.stderr);
     assert!(ended.stderr.contains("--timeout"), "it does not say what to do: {}", ended.stderr);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     // There was no browser, and it said so.
-    assert!(ended.stdout.contains("copy the URL above"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("copy the URL above"), "{}", ended.stderr);
+}
+
+#[test]
+fn nobody_typing_the_code_or_pasting_is_a_time_out() {
+    let server = start();
+    let device = server.device_authorization_endpoint();
+    let device =
+        ["--client-id", "photo-viewer", "--timeout", "1", "--device-authorization-endpoint", &device, "--device"];
+    let ended = Login::at(&server, &device).end();
+    assert_eq!((ended.status, ended.stderr.contains("nobody typed the code in time")), (4, true), "{}", ended.stderr);
+
+    let arguments = at(&server, &["--client-id", "photo-viewer", "--timeout", "1", "--paste"]);
+    let mut waiting = command(&arguments);
+    waiting.stdin(Stdio::piped());
+    let ended = Login::spawn(waiting).end();
+    assert_eq!((ended.status, ended.stderr.contains("nothing was pasted in time")), (4, true), "{}", ended.stderr);
+    let ended = Login::spawn(command(&arguments)).end();
+    assert_eq!((ended.status, ended.stderr.contains("standard input ended")), (4, true), "{}", ended.stderr);
+}
+
+#[test]
+fn a_code_is_typed_on_another_device() {
+    let server = start();
+    let device = server.device_authorization_endpoint();
+    let arguments = ["--client-id", "photo-viewer", "--device-authorization-endpoint", &device, "--device"];
+    for allows in [true, false] {
+        let mut login = Login::at(&server, &arguments);
+        let code = login.step("type");
+        if allows {
+            server.person().allow_device(&code);
+        } else {
+            server.person().deny_device(&code);
+        }
+        let ended = login.end();
+        assert_eq!(ended.status, if allows { 0 } else { 3 }, "{}", ended.stderr);
+        assert_eq!(ended.told("open"), format!("{}/device", server.issuer()));
+    }
+}
+
+#[test]
+fn an_address_is_pasted_back() {
+    let server = start();
+    let arguments = at(&server, &["--client-id", "photo-viewer", "--paste"]);
+    for allows in [true, false] {
+        let mut waiting = command(&arguments);
+        waiting.stdin(Stdio::piped());
+        let mut login = Login::spawn(waiting);
+        let url = login.url();
+        let (person, mut stdin) = (server.person(), login.child.stdin.take().expect("a pipe"));
+        let location = if allows { person.allow(url.as_str()) } else { person.deny(url.as_str()) };
+        // Whatever else is pasted first does not end it.
+        let forged = location.replace("state=", "state=x");
+        write!(stdin, "\nhttps://example.com/\n{forged}\n  {location}  \n").expect("it reads");
+        let ended = login.end();
+        assert_eq!(ended.status, if allows { 0 } else { 3 }, "{}", ended.stderr);
+        assert_eq!(ended.stderr.matches("still waiting").count(), 2, "{}", ended.stderr);
+    }
+}
+
+/// What is possible is chosen, and the reason told.
+#[test]
+fn without_a_browser_it_says_what_it_does_and_does_it() {
+    let server = start();
+    let device = server.device_authorization_endpoint();
+    let with_device = ["--client-id", "photo-viewer", "--device-authorization-endpoint", &device];
+    for (name, why) in [
+        ("SSH_CONNECTION", "this is a shell from another machine"),
+        ("CI", "this is a job of continuous integration"),
+        ("DISPLAY", "this machine has no display"),
+    ] {
+        let here = |arguments: &[&str]| {
+            let mut command = command(&at(&server, arguments));
+            if name == "DISPLAY" {
+                command.env_remove(name)
+            } else {
+                command.env(name, "1")
+            };
+            Login::spawn(command)
+        };
+        let mut login = here(&with_device);
+        assert_eq!(
+            login.step("way"),
+            format!("{why}, so the login goes by a code for another device (--browser for one here)")
+        );
+        server.person().allow_device(&login.step("type"));
+        assert_eq!(login.end().status, 0, "{why}");
+
+        // Without a terminal nothing can be pasted; somebody may come all the same.
+        let mut login = here(&with_device[..2]);
+        assert_eq!(login.step("way"), format!("{why}, so somebody has to open the URL in a browser on this machine"));
+        let person = server.person();
+        person.follow(&person.allow(login.url().as_str())).expect("the example listens");
+        assert_eq!(login.end().status, 0, "{why}");
+    }
+}
+
+/// It has nothing to clean up: the port is free, and the status is the signal's.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_it_at_once() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let server = start();
+    let mut login = Login::at(&server, &["--client-id", "photo-viewer"]);
+    let redirect_uri = Url::parse(&parameter(&login.url(), "redirect_uri")).expect("a URL");
+    let address = redirect_uri[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
+    assert!(TcpListener::bind(&address).is_err(), "it does not listen");
+    let interrupted = Command::new("/bin/kill").args(["-INT", &login.child.id().to_string()]).status().expect("kill");
+    assert!(interrupted.success());
+    assert_eq!(login.child.wait().expect("an end").signal(), Some(libc::SIGINT));
+    TcpListener::bind(&address).expect("the port is free");
 }
 
 #[test]
@@ -190,8 +364,7 @@ fn a_forged_state_does_not_end_the_login() {
     }
     let ended = login.end();
     assert_eq!(ended.status, 5, "{}", ended.stderr);
-    assert!(ended.stderr.contains("but for strangers"), "{}", ended.stderr);
-    assert_eq!(ended.stdout.matches("still waiting").count(), 3, "{}", ended.stdout);
+    assert!(ended.stderr.contains("but for 3 "), "{}", ended.stderr);
     assert_eq!(server.token_requests(), 0);
 
     // It goes on waiting for its own, and completes with it.
@@ -201,36 +374,6 @@ fn a_forged_state_does_not_end_the_login() {
     let own = person.allow(url.as_str());
     let forged = person.open(&format!("{redirect_uri}?error=access_denied&state=forged")).expect("the example listens");
     assert_eq!((forged.status, person.follow(&own).expect("the example listens").status), (400, 200));
-    assert_eq!(login.end().status, 0);
-}
-
-/// Whoever knocks, and however: the login is not disturbed.
-#[test]
-fn strangers_are_turned_away() {
-    let server = start();
-    let mut login = Login::at(&server, &["--client-id", "photo-viewer"]);
-    let (person, url) = (server.person(), login.url());
-    let redirect_uri = Url::parse(&parameter(&url, "redirect_uri")).expect("a URL");
-    let own = Url::parse(&person.allow(url.as_str())).expect("a URL");
-    let query = own.query().expect("a query");
-    let host = redirect_uri[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
-    for (request, status) in [
-        (format!("GET /favicon.ico HTTP/1.1\r\nHost: {host}\r\n\r\n"), "404"),
-        (format!("GET /callback/?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n"), "404"),
-        (format!("GET /callback HTTP/1.1\r\nHost: {host}\r\n\r\n"), "404"),
-        (format!("POST /callback?{query} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"), "404"),
-        (format!("GET /callback?{query} HTTP/1.1\r\nHost: evil.example\r\n\r\n"), "404"),
-        (format!("GET /callback?{query} HTTP/1.1\r\n\r\n"), "404"),
-        ("\u{16}\u{3}\u{1}\u{2}\u{0}\r\n\r\n".to_owned(), "404"),
-        (format!("GET /{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "x".repeat(90_000)), "404"),
-    ] {
-        let answer = knock(&host, &request);
-        let start: String = request.chars().take(60).collect();
-        assert_eq!(answer.split(' ').nth(1), Some(status), "{start}: {answer}");
-        assert!(answer.is_empty() || answer.contains("Cache-Control: no-store"), "{answer}");
-    }
-    drop(TcpStream::connect(&host).expect("the example listens"));
-    assert_eq!(person.follow(own.as_str()).expect("the example listens").status, 200);
     assert_eq!(login.end().status, 0);
 }
 
@@ -268,9 +411,7 @@ fn an_unreachable_server_is_the_network() {
     let ended = login.end();
     assert_eq!(ended.status, 6, "{}", ended.stderr);
     assert!(ended.stderr.contains("Check the network"), "{}", ended.stderr);
-    for line in ended.stderr.lines() {
-        assert_eq!(secret_like(line), None, "{line}");
-    }
+    ended.assert_silent();
 }
 
 // Wrong from the start.
@@ -283,8 +424,10 @@ fn wrong_arguments_are_told_apart() {
         &["--port", "99999"],
         &["--timeout", "soon"],
         &["--param", "prompt"],
-        &["--redirect-path", "callback"],
-        &["--redirect-path", "/a?b"],
+        &["--device", "--paste"],
+        &["--browser", "--no-browser"],
+        &["--device", "--par"],
+        &["--output", "xml"],
         &["--client-id", "x"],
         &["--client-secret-post"],
         &["--authorization-endpoint", "https://as.example.com/authorize"],
@@ -313,7 +456,9 @@ fn what_cannot_work_is_told_before_anybody_leaves() {
         ]
     };
     for (arguments, why) in [
-        (vec!["--port", &port], format!("port {port} cannot be listened on")),
+        (vec!["--port", &port], "no loopback port could be listened on: ".to_owned()),
+        (vec!["--redirect-path", "callback"], "a path starts with one slash".to_owned()),
+        (vec!["--redirect-path", "/a?b"], "a path starts with one slash".to_owned()),
         (endpoints("http://as.example.com/authorize"), "authorization_endpoint must be https".to_owned()),
         (endpoints("as.example.com"), "authorization_endpoint must be an absolute URI".to_owned()),
         (vec!["--param", "state=x"], "parameter \"state\" is set by the library".to_owned()),
@@ -324,7 +469,7 @@ fn what_cannot_work_is_told_before_anybody_leaves() {
         assert_eq!(ended.status, expected, "{arguments:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(&format!("login failed: {why}")), "{arguments:?}: {}", ended.stderr);
         assert!(ended.stderr.lines().count() >= 2, "{arguments:?}: it does not say what to do: {}", ended.stderr);
-        assert!(!ended.stdout.contains("leaving"), "{}", ended.stdout);
+        assert!(!ended.stderr.contains("leaving"), "{}", ended.stderr);
     }
 }
 
@@ -354,14 +499,14 @@ fn stored_tokens_are_for_their_owner_and_their_server() {
         let ended = Login::new(&["--store", &store]).end();
         assert_eq!(ended.status, 0, "{}", ended.stderr);
         // Each embedded server is another one.
-        assert!(ended.stdout.contains("another server's or client's"), "run {run}: {}", ended.stdout);
-        assert!(ended.steps().contains(&"exchanged") && ended.steps().contains(&"stored"), "{}", ended.stdout);
+        assert!(ended.stderr.contains("another server's or client's"), "run {run}: {}", ended.stderr);
+        assert!(ended.steps().contains(&"exchanged") && ended.steps().contains(&"stored"), "{}", ended.stderr);
         assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
         let text = std::fs::read_to_string(&file).expect("tokens");
         assert!(text != before && !text.contains("canary"));
         let stored: proofkey::Tokens = serde_json::from_str(&text).expect("tokens");
         assert_eq!((stored.issuer(), stored.client_id()), (Some(ended.told("server")), Some("photo-viewer")));
-        assert!(!ended.stdout.contains(stored.access_token().expose()), "{}", ended.stdout);
+        assert!(!ended.stderr.contains(stored.access_token().expose()), "{}", ended.stderr);
         assert_eq!(files(folder.path()), ["tokens.json"], "something is left over");
         before = text;
     }
@@ -387,12 +532,12 @@ fn stored_tokens_are_used_renewed_and_given_back() {
     // Nobody logs in again.
     let ended = Login::at(&server, &arguments).end();
     assert_eq!((ended.status, ended.steps()), (0, vec!["server", "client", "kept", "called"]), "{}", ended.stderr);
-    assert!(ended.told("called").contains(": 200 {"), "{}", ended.stdout);
+    assert!(ended.told("called").contains(": 200 {"), "{}", ended.stderr);
 
     // What is renewed is stored, because the server takes a refresh token once.
     server.advance(Duration::from_secs(2 * 60 * 60));
     let ended = Login::at(&server, &arguments).end();
-    assert_eq!(ended.steps(), ["server", "client", "kept", "refreshed", "called"], "{}", ended.stderr);
+    assert_eq!(ended.steps(), ["server", "client", "kept", "stored", "refreshed", "called"], "{}", ended.stderr);
     let second = stored();
     assert_ne!(first.access_token().expose(), second.access_token().expose());
     let ended = Login::at(&server, &[&arguments[..], &["--refresh"]].concat()).end();
@@ -405,12 +550,50 @@ fn stored_tokens_are_used_renewed_and_given_back() {
         ["--client-id", RegisteredClient::BASIC.id, "--client-secret", "x", "--store", &store, "--timeout", "1"];
     let ended = Login::at(&server, &other).end();
     assert_eq!(ended.status, 4, "{}", ended.stderr);
-    assert!(ended.stdout.contains("another server's or client's"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("another server's or client's"), "{}", ended.stderr);
 
     let ended = Login::at(&server, &[&arguments[..], &["--revoke"]].concat()).end();
     assert_eq!((ended.status, ended.steps().last()), (0, Some(&"revoked")), "{}", ended.stderr);
     assert!(files(folder.path()).is_empty());
     assert_eq!(server.requests().iter().filter(|seen| seen.path == "/revoke").count(), 2);
+}
+
+/// Nobody is asked while there is another way to tokens that last.
+#[test]
+fn stored_tokens_have_to_last() {
+    let server = start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("tokens.json").to_str().expect("a path").to_owned();
+    let run = |more: &[&str]| Login::at(&server, &[&["--client-id", "photo-viewer", "--store", &store], more].concat());
+    let person = server.person();
+
+    let mut login = run(&[]);
+    person.follow(&person.allow(login.url().as_str())).expect("the example listens");
+    assert_eq!(login.end().status, 0);
+    assert_eq!(run(&["--min-validity", "3000"]).end().steps(), ["server", "client", "kept"]);
+    let ended = run(&["--min-validity", "4000"]).end();
+    assert_eq!(ended.steps(), ["server", "client", "kept", "stored", "refreshed"], "{}", ended.stderr);
+
+    // A grant that has ended: somebody is asked after all.
+    let spent = std::fs::read_to_string(&store).expect("tokens");
+    assert_eq!(run(&["--min-validity", "4000"]).end().status, 0);
+    std::fs::write(&store, spent).expect("a file");
+    let mut login = run(&["--min-validity", "4000"]);
+    person.follow(&person.allow(login.url().as_str())).expect("the example listens");
+    let ended = login.end();
+    assert_eq!(ended.steps()[2..5], ["kept", "ended", "listening"], "{}", ended.stderr);
+    assert!(ended.told("ended").contains("invalid_grant"), "{}", ended.stderr);
+    assert_eq!(ended.status, 0);
+
+    // A server that cannot be asked ends nothing: the tokens stay.
+    let kept = std::fs::read_to_string(&store).expect("tokens");
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let away = kept.replace(&server.token_endpoint(), &format!("http://{closed}/token"));
+    std::fs::write(&store, &away).expect("a file");
+    let (authorize, token) = (server.authorization_endpoint(), format!("http://{closed}/token"));
+    let arguments = ["--authorization-endpoint", &authorize, "--token-endpoint", &token, "--client-id", "photo-viewer"];
+    let ended = Login::new(&[&arguments[..], &["--store", &store, "--min-validity", "4000"]].concat()).end();
+    assert_eq!((ended.status, std::fs::read_to_string(&store).expect("tokens")), (6, away), "{}", ended.stderr);
 }
 
 #[cfg(unix)]
@@ -431,7 +614,7 @@ fn a_link_is_not_followed() {
         let ended = Login::new(&["--store", link.to_str().expect("a path")]).end();
         assert_eq!(ended.status, 1, "{name}: {}", ended.stderr);
         assert!(ended.stderr.contains("it is not a plain file"), "{name}: {}", ended.stderr);
-        assert!(!ended.stdout.contains("leaving"), "{name}: nobody should log in for nothing: {}", ended.stdout);
+        assert!(!ended.stderr.contains("leaving"), "{name}: nobody should log in for nothing: {}", ended.stderr);
         assert_eq!(std::fs::read_to_string(&target).ok(), content, "{name}");
         assert!(std::fs::symlink_metadata(&link).expect("a link").is_symlink(), "{name}");
     }
@@ -492,17 +675,6 @@ fn parameter(url: &Url, name: &str) -> String {
     url.query_pairs().find(|(found, _)| found == name).unwrap_or_else(|| panic!("no {name} in {url}")).1.into_owned()
 }
 
-/// Sends bytes and gives what comes back before the end.
-fn knock(host: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(host).expect("the example listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
-    // It may have heard enough before all of it is said.
-    let _ = stream.write_all(request.as_bytes());
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
 /// The endpoints of this server, and these arguments.
 fn at(server: &TestServer, arguments: &[&str]) -> Vec<String> {
     let (authorize, token) = (server.authorization_endpoint(), server.token_endpoint());
@@ -530,16 +702,22 @@ fn example() -> &'static Path {
 fn command(arguments: &[String]) -> Command {
     let mut command = Command::new(example());
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.env("PATH", "").env("NO_COLOR", "1").env_remove("BROWSER").env_remove("PROOFKEY_CLIENT_SECRET");
+    // A desktop, for all it can see, with nothing on it.
+    command.env("PATH", "").env("NO_COLOR", "1").env("DISPLAY", ":0");
+    for name in ["BROWSER", "CI", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "WSL_DISTRO_NAME", "WSL_INTEROP"] {
+        command.env_remove(name);
+    }
+    command.env_remove("PROOFKEY_CLIENT_SECRET");
     command
 }
 
 /// The example, running. Dropped, it is killed.
 struct Login {
     child: Child,
+    /// Of its story, on stderr.
     lines: mpsc::Receiver<String>,
     told: String,
-    stderr: Option<thread::JoinHandle<String>>,
+    stdout: Option<thread::JoinHandle<String>>,
 }
 
 impl Login {
@@ -554,25 +732,25 @@ impl Login {
 
     fn spawn(mut command: Command) -> Self {
         let mut child = command.spawn().expect("the example starts");
-        let (stdout, mut stderr) = (child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
+        let (mut stdout, stderr) = (child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            for line in BufReader::new(stdout).lines() {
+            for line in BufReader::new(stderr).lines() {
                 let Ok(line) = line else { return };
                 if sender.send(line).is_err() {
                     return;
                 }
             }
         });
-        let stderr = thread::spawn(move || {
+        let stdout = thread::spawn(move || {
             let mut text = String::new();
-            stderr.read_to_string(&mut text).expect("UTF-8");
+            stdout.read_to_string(&mut text).expect("UTF-8");
             text
         });
-        Self { child, lines, told: String::new(), stderr: Some(stderr) }
+        Self { child, lines, told: String::new(), stdout: Some(stdout) }
     }
 
-    /// The next line of stdout; `None` at its end.
+    /// The next line of its story; `None` at the end.
     fn line(&mut self) -> Option<String> {
         match self.lines.recv_timeout(DEADLINE) {
             Ok(line) => {
@@ -585,21 +763,26 @@ impl Login {
         }
     }
 
-    /// The URL that it sends the browser to, once it listens for its return.
-    fn url(&mut self) -> Url {
+    /// The words of this step, once it is told.
+    fn step(&mut self, step: &str) -> String {
         while let Some(line) = self.line() {
-            if let Some((_, url)) = line.split_once(" leaving    ") {
-                return Url::parse(url).expect("a URL");
+            if let Some((_, words)) = line.split_once(&format!(" {step:<10} ")) {
+                return words.to_owned();
             }
         }
-        panic!("it never leaves:\n{}", self.told)
+        panic!("no {step} in:\n{}", self.told)
+    }
+
+    /// The URL that it sends the browser to, once it listens for its return.
+    fn url(&mut self) -> Url {
+        Url::parse(&self.step("leaving")).expect("a URL")
     }
 
     fn end(mut self) -> Ended {
         while self.line().is_some() {}
         let status = self.child.wait().expect("an end").code().expect("no signal");
-        let stderr = self.stderr.take().expect("once").join().expect("UTF-8");
-        Ended { status, stdout: std::mem::take(&mut self.told), stderr }
+        let stdout = self.stdout.take().expect("once").join().expect("UTF-8");
+        Ended { status, stdout, stderr: std::mem::take(&mut self.told) }
     }
 }
 
@@ -620,7 +803,7 @@ struct Ended {
 impl Ended {
     /// Number, step, words.
     fn story(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.stdout.lines().filter_map(|line| {
+        self.stderr.lines().filter_map(|line| {
             let (number, rest) = line.trim_start().split_once(". ")?;
             number.parse::<u32>().ok()?;
             let (step, words) = rest.split_once(' ')?;
@@ -632,9 +815,17 @@ impl Ended {
         self.story().map(|(step, _)| step).collect()
     }
 
+    /// Nothing that looks like a token is in its words, but for the URL that leaves.
+    fn assert_silent(&self) {
+        let lines = self.stdout.lines().chain(self.stderr.lines()).filter(|line| !line.contains("leaving"));
+        for line in lines {
+            assert_eq!(secret_like(line), None, "{line}");
+        }
+    }
+
     /// The words of the first step of this name.
     fn told(&self, step: &str) -> &str {
-        self.story().find(|(found, _)| *found == step).unwrap_or_else(|| panic!("no {step} in:\n{}", self.stdout)).1
+        self.story().find(|(found, _)| *found == step).unwrap_or_else(|| panic!("no {step} in:\n{}", self.stderr)).1
     }
 }
 

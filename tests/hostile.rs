@@ -3,13 +3,13 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use proofkey_core::{
     Authentication, Authorization, BearerChallenge, Body, Callback, CallbackError, Challenge, Client, ClientBuilder,
-    CodeExchange, CodeGrant, Completion, Credentials, CryptoRng, Discovery, Error, ErrorCode, Exchange, Extra,
-    Introspection, MAX_BODY, Miss, Next, Pending, ProtectedResource, Provider, Push, Quirks, Refresh, Remedy,
-    ResourceCall, ResourceDiscovery, Revocation, Scope, Secret, Server, ServerError, Session, Step, Ticket, TokenState,
-    TokenType, Tokens, UnixTime, Usage, Verifier, Violation,
+    CodeExchange, CodeGrant, Completion, Credentials, CryptoRng, DeviceAuthorization, DevicePending, Discovery, Error,
+    ErrorCode, Exchange, Extra, Introspection, MAX_BODY, Miss, Next, Pending, Polling, ProtectedResource, Provider,
+    Push, Quirks, Refresh, Remedy, ResourceCall, ResourceDiscovery, Revocation, Scope, Secret, Server, ServerError,
+    Session, Step, Ticket, TokenState, TokenType, Tokens, UnixTime, Usage, Verifier, Violation,
 };
 
 mod support;
@@ -47,6 +47,9 @@ const OPERATIONS: &[Operation] = &[
     ("call", 1, || blind(everything().call(&tokens(), resource()))),
     ("revocation", 2, || blind(everything().revoke(&tokens()).expect("a revocation"))),
     ("introspection", 1, || blind(everything().introspect(&Secret::new(INTROSPECTED)))),
+    ("device authorization", 1, || blind(everything().device().scope(["photos"]))),
+    // Half an hour, every five seconds.
+    ("polling", 360, || blind(everything().poll(device_pending()))),
     ("push", 1, || blind(everything().authorize().scope(["photos"]).push())),
     ("discovery", 3, || blind(Discovery::new("https://as.example.com/tenant"))),
     ("resource discovery", 1, || blind(ResourceDiscovery::new("https://api.example.com/photos"))),
@@ -57,9 +60,22 @@ fn everything() -> Client {
     let mut server = server();
     server.revocation_endpoint = Some("https://as.example.com/revoke".to_owned());
     server.introspection_endpoint = Some("https://as.example.com/introspect".to_owned());
+    server.device_authorization_endpoint = Some("https://as.example.com/device_authorization".to_owned());
     server.pushed_authorization_request_endpoint = Some("https://as.example.com/par".to_owned());
     let builder = Client::builder(server, "s6BhdRkqt3").redirect_uri(REDIRECT_URI);
     builder.authentication(Authentication::post(CLIENT_SECRET)).build().expect("a client")
+}
+
+/// A login of its, without a browser.
+fn device_pending() -> DevicePending {
+    support::outcome(everything().device().scope(["photos"]), 200, &[], device_answer()).expect("a login")
+}
+
+fn device_answer() -> String {
+    format!(
+        r#"{{"device_code":"{DEVICE_CODE}","user_code":"{USER_CODE}","verification_uri":"https://as.example.com/device",
+            "verification_uri_complete":"https://as.example.com/device?user_code={USER_CODE}","expires_in":1800}}"#
+    )
 }
 
 /// Its tokens, with whatever they may have.
@@ -216,6 +232,27 @@ fn damaged_input_is_an_error_and_never_a_panic() {
     assert!(good > 100 && bad > 100, "{good} challenges were read, {bad} were not");
 }
 
+/// A request of the application's may be as full as a header map can be.
+#[test]
+fn a_request_with_no_room_for_the_token_is_refused() {
+    let mut request = resource();
+    let mut number = 0;
+    while request.headers_mut().try_insert(header(number), HeaderValue::from_static("x")).is_ok() {
+        number += 1;
+    }
+    assert_eq!(
+        tokens().authorize(&mut request).expect_err("no room").to_string(),
+        "resource is asked for with too many headers"
+    );
+    let mut call = everything().call(&tokens(), request);
+    let error = call.next_request(NOW, &mut Octets::appendix_b()).expect_err("no room");
+    assert_eq!(error.remedy(), Remedy::FixConfiguration);
+}
+
+fn header(number: usize) -> HeaderName {
+    format!("x-{number}").parse().expect("a name")
+}
+
 /// Headers as long as a server may make them, and longer.
 #[test]
 fn hostile_challenges_are_read_in_no_time() {
@@ -263,14 +300,29 @@ const REFRESH_TOKEN: &str = "Canary.refresh/token+2==";
 const ID_TOKEN: &str = "eyJDYW5hcnk.Canary-id.token_3";
 const MEMBER: &str = "Canary member/that+nobody=knows";
 const INTROSPECTED: &str = "Canary.introspected/token+4==";
+const DEVICE_CODE: &str = "Canary.device/code+5==";
+const USER_CODE: &str = "CANARY-USER-CODE";
 const HEADER: &str = "Canary header/of+the=application";
 const BODY: &str = "Canary body/of+the=application";
 /// The verifier and the state: base64url of these octets, each of which is another.
 const OCTETS: fn() -> Octets = || Octets::new((100..164).collect::<Vec<u8>>());
 const VERIFIER: &str = "ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1-f4CBgoM";
 const STATE: &str = "hIWGh4iJiouMjY6PkJGSk5SVlpeYmZqbnJ2en6ChoqM";
-const SECRETS: [&str; 11] =
-    [CODE, CLIENT_SECRET, ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN, MEMBER, INTROSPECTED, HEADER, BODY, VERIFIER, STATE];
+const SECRETS: [&str; 13] = [
+    CODE,
+    CLIENT_SECRET,
+    ACCESS_TOKEN,
+    REFRESH_TOKEN,
+    ID_TOKEN,
+    MEMBER,
+    INTROSPECTED,
+    DEVICE_CODE,
+    USER_CODE,
+    HEADER,
+    BODY,
+    VERIFIER,
+    STATE,
+];
 
 /// The client with a secret, in the header or in the body.
 fn confidential(authentication: Authentication) -> Client {
@@ -381,6 +433,7 @@ fn no_operation_prints_a_secret() {
             "refresh" => &[REFRESH_TOKEN, CLIENT_SECRET],
             "revocation" => &[REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET],
             "introspection" => &[INTROSPECTED, CLIENT_SECRET],
+            "polling" => &[DEVICE_CODE, CLIENT_SECRET],
             _ => &[CLIENT_SECRET],
         };
         for secret in sent {
@@ -448,6 +501,9 @@ fn no_exchange_prints_a_secret() {
     play("Revocation", client.revoke(&tokens).unwrap(), MEMBER);
     let state = format!(r#"{{"active":true,"sub":"alice","username":"{MEMBER}","{MEMBER}":1}}"#);
     play("Introspection", client.introspect(&Secret::new(INTROSPECTED)), &state);
+
+    play("DeviceAuthorization", client.device().param("vendor", MEMBER), &device_answer());
+    play("Polling", client.poll(device_pending()), &token);
 
     let mut request = Request::new(());
     *request.uri_mut() = "https://api.example.com/".parse().unwrap();
@@ -669,6 +725,7 @@ fn values_are_plain_to_hold() {
     shared::<(Tokens, TokenType, Extra, Scope, Secret, UnixTime, Body)>();
     shared::<(Refresh, Credentials, ResourceCall, Revocation, Introspection)>();
     shared::<(TokenState, BearerChallenge, Session, Next, Ticket, Completion)>();
+    shared::<(DeviceAuthorization, DevicePending, Polling)>();
     shared::<(Discovery, ResourceDiscovery, ProtectedResource, Miss, Push, Quirks, Provider)>();
     shared::<(Step<Tokens>, Error, Usage, ServerError, ErrorCode, Violation, CallbackError, Remedy)>();
 

@@ -487,6 +487,56 @@ fn a_token_is_introspected() {
     }
 }
 
+/// The person decides on another device, while the transport polls.
+#[test]
+fn a_login_without_a_browser() {
+    side_by_side(|driver| {
+        let server = start();
+        for registered in [RegisteredClient::PUBLIC, RegisteredClient::BASIC] {
+            server.forget_requests();
+            let client = client(&server, registered);
+            let pending = driver.run(client.device().scope(["photos", "profile"])).expect("a code to show");
+            assert!(pending.verification_uri_complete().expect("a link").contains(pending.user_code()), "{driver}");
+            let code = pending.user_code().to_owned();
+            let tokens = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    // After the first poll, so that there is a second.
+                    while !server.requests().iter().any(|seen| seen.path == "/token") {
+                        std::thread::sleep(Duration::from_millis(10));
+                    }
+                    server.person().allow_device(&code);
+                });
+                driver.run(client.poll(pending)).unwrap_or_else(|error| panic!("{driver}: {error}"))
+            });
+            assert_eq!(tokens.scope().map(proofkey::Scope::as_str), Some("photos profile"), "{driver}");
+            assert_eq!(driver.call(&server, &client, &tokens).status(), StatusCode::OK, "{driver}");
+            let answers: Vec<u16> =
+                server.requests().iter().filter(|seen| seen.path == "/token").map(|seen| seen.status).collect();
+            assert_eq!(answers, [400, 200], "{driver}: no poll came too soon");
+        }
+    });
+}
+
+#[test]
+fn a_login_without_a_browser_is_denied_or_too_late() {
+    side_by_side(|driver| {
+        let server =
+            TestServer::builder().device_code_lifetime(Duration::from_secs(2)).start().expect("a port is free");
+        let client = client(&server, RegisteredClient::PUBLIC);
+        let pending = driver.run(client.device()).expect("a code to show");
+        server.person().deny_device(pending.user_code());
+        let Err(Error::Server(error)) = driver.run(client.poll(pending)) else { panic!("{driver}: was not denied") };
+        assert_eq!((error.code.clone(), error.remedy()), (ErrorCode::ACCESS_DENIED, Remedy::LogInAgain), "{driver}");
+
+        let pending = driver.run(client.device()).expect("a code to show");
+        let error = driver.run(client.poll(pending)).expect_err("nobody came");
+        // Our clock or the server's, whichever is first.
+        let late = matches!(&error, Error::Callback(CallbackError::Expired))
+            || matches!(&error, Error::Server(error) if error.code == ErrorCode::EXPIRED_TOKEN);
+        assert!(late && error.remedy() == Remedy::LogInAgain, "{driver}: {error}");
+    });
+}
+
 #[test]
 fn a_client_acts_for_itself() {
     for driver in Driver::all() {
@@ -559,6 +609,16 @@ fn start() -> TestServer {
     TestServer::start().expect("a port is free")
 }
 
+/// Plays a scene that has to wait, with every driver at once.
+fn side_by_side(play: impl Fn(&Driver) + Sync) {
+    std::thread::scope(|scope| {
+        for driver in Driver::all() {
+            let play = &play;
+            scope.spawn(move || play(&driver));
+        }
+    });
+}
+
 /// Nobody listens there: the browser is played, and stops at its door.
 const PORT: u16 = 8917;
 
@@ -569,6 +629,7 @@ fn metadata(server: &TestServer) -> Server {
     metadata.authorization_response_iss_parameter_supported = true;
     metadata.revocation_endpoint = Some(server.revocation_endpoint());
     metadata.introspection_endpoint = Some(server.introspection_endpoint());
+    metadata.device_authorization_endpoint = Some(server.device_authorization_endpoint());
     metadata
 }
 
@@ -705,10 +766,12 @@ fn octets() -> Octets {
 
 /// The loop by hand.
 fn by_hand<X: Exchange>(mut exchange: X, clock: UnixTime) -> Result<X::Output, Error> {
+    let mut after = exchange.initial_delay();
     loop {
+        std::thread::sleep(after);
         let response = send(exchange.next_request(clock, &mut octets())?);
         match exchange.handle_response(response)? {
-            Step::Again { after } => std::thread::sleep(after),
+            Step::Again { after: delay } => after = delay,
             Step::Done(output) => return Ok(output),
         }
     }

@@ -12,11 +12,12 @@ mod support;
 use known::{ISSUER, JSON, found, metadata, metadata_with, missing, told, walk};
 use support::response;
 
-const ENDPOINTS: [&str; 5] = [
+const ENDPOINTS: [&str; 6] = [
     "authorization_endpoint",
     "token_endpoint",
     "revocation_endpoint",
     "introspection_endpoint",
+    "device_authorization_endpoint",
     "pushed_authorization_request_endpoint",
 ];
 

@@ -207,7 +207,8 @@ fn all_of_them_together_forgive_no_more() {
         .scope_separated_by_commas()
         .issuer_with_trailing_slash()
         .issuer_template()
-        .authentication_unlisted();
+        .authentication_unlisted()
+        .verification_url();
     assert!(!format!("{all:?}").contains("false"), "one is missing here");
     let mut server = support::server();
     server.code_challenge_methods_supported = Some(vec!["plain".to_owned()]);

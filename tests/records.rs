@@ -1,7 +1,7 @@
 //! Logins and tokens at rest: what was stored once is read for ever, what others stored is read too, and what was damaged
 //! is an error that shows nothing.
 
-use proofkey_core::{Authentication, Callback, Client, Exchange, Pending, Server, Tokens, UnixTime};
+use proofkey_core::{Authentication, Callback, Client, DevicePending, Exchange, Pending, Server, Tokens, UnixTime};
 use serde_json::{Value, json};
 
 mod support;
@@ -22,6 +22,12 @@ const TOKENS_V1_LEAST: &str = r#"{"v":1,"access_token":"2YotnFZFEjr1zCsicMWpAA",
 
 /// Tokens of a narrowed refresh as version 1 stores them: the grant is good for more than they are.
 const TOKENS_V1_NARROWED: &str = r#"{"v":1,"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer","issued_at":1767225600,"refresh_token":"tGzv3JOkF0XG5Qx2TlKWIA","scope":"photos","grant_scope":"photos videos","issuer":"https://as.example.com","token_endpoint":"https://as.example.com/token","client_id":"s6BhdRkqt3"}"#;
+
+/// A login without a browser as version 1 stores it.
+const DEVICE_V1: &str = r#"{"v":1,"device_code":"GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS","user_code":"WDJB-MJHT","verification_uri":"https://example.com/device","verification_uri_complete":"https://example.com/device?user_code=WDJB-MJHT","expires_at":1767227400,"interval":5,"issuer":"https://as.example.com","client_id":"s6BhdRkqt3","token_endpoint":"https://as.example.com/token","scope":"photos","resource":["https://api.example.com/"]}"#;
+
+/// The same with nothing that it need not have.
+const DEVICE_V1_LEAST: &str = r#"{"v":1,"device_code":"GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS","user_code":"WDJB-MJHT","verification_uri":"https://example.com/device","expires_at":1767227400,"interval":5,"client_id":"s6BhdRkqt3","token_endpoint":"https://as.example.com/token"}"#;
 
 /// A client at a server with an issuer that promises `iss`.
 fn issued() -> Client {
@@ -443,4 +449,56 @@ fn a_server_is_read_as_it_was_written() {
     let server: Server = serde_json::from_str(&poisoned).unwrap();
     let built = Client::builder(server, "id").authentication(Authentication::post("secret")).build();
     assert_eq!(built.unwrap_err().to_string(), "token_endpoint must be https, or http on a loopback host");
+}
+
+#[test]
+fn device_logins_are_written_as_version_1_and_go_on() {
+    let answer: Value = serde_json::from_str(DEVICE_V1).unwrap();
+    let mut answer = answer.as_object().unwrap().clone();
+    answer.retain(|member, _| {
+        ["device_code", "user_code", "verification_uri", "verification_uri_complete"].contains(&member.as_str())
+    });
+    answer.insert("expires_in".to_owned(), json!(1800));
+    let mut server = Server::new("https://as.example.com/authorize", "https://as.example.com/token");
+    server.issuer = Some("https://as.example.com".to_owned());
+    server.device_authorization_endpoint = Some("https://as.example.com/device_authorization".to_owned());
+    let client = Client::builder(server, "s6BhdRkqt3").build().unwrap();
+    let exchange = client.device().scope(["photos"]).resource("https://api.example.com/");
+    let begun = support::outcome(exchange, 200, &[], serde_json::to_string(&answer).unwrap()).unwrap();
+    assert_eq!(written(&begun), DEVICE_V1);
+
+    for (blob, client) in [(DEVICE_V1, client), (DEVICE_V1_LEAST, support::client())] {
+        let pending: DevicePending = serde_json::from_str(blob).unwrap();
+        assert_eq!(written(&pending), blob);
+        assert_eq!((pending.user_code(), pending.expires_at().as_secs()), ("WDJB-MJHT", 1_767_227_400));
+        let request = client.poll(pending).next_request(NOW, &mut Octets::appendix_b()).unwrap();
+        assert_eq!(values(request.body(), "device_code"), ["GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS"]);
+    }
+}
+
+#[test]
+fn device_logins_that_cannot_be_used_are_refused_by_name() {
+    for (member, value) in [
+        ("v", json!(2)),
+        ("device_code", json!(1)),
+        ("user_code", json!("\u{1b}[2J")),
+        ("verification_uri", json!("javascript:alert(1)")),
+        ("verification_uri_complete", json!("file:///etc/passwd")),
+        ("expires_at", json!("soon")),
+        ("interval", json!(-1)),
+        ("scope", json!("\"")),
+        ("client_id", Value::Null),
+        ("token_endpoint", Value::Null),
+    ] {
+        let mut blob: Value = serde_json::from_str(DEVICE_V1).unwrap();
+        blob[member] = value;
+        let error = serde_json::from_value::<DevicePending>(blob).unwrap_err().to_string();
+        assert_eq!(error, format!("stored device login: {member} is missing or of the wrong type or value"));
+    }
+    for damaged in damaged(DEVICE_V1, 2000) {
+        if let Err(error) = serde_json::from_slice::<DevicePending>(&damaged) {
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("GmRhmh") && !said.contains("WDJB"), "{said}");
+        }
+    }
 }

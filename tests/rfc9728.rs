@@ -316,6 +316,7 @@ fn s7_7_nor_does_the_document_of_its_server() {
         "token_endpoint",
         "revocation_endpoint",
         "introspection_endpoint",
+        "device_authorization_endpoint",
         "pushed_authorization_request_endpoint",
     ];
     for url in ["http://127.0.0.1:9200/x", "https://169.254.169.254/x", "https://10.0.0.5/x", "http://localhost/x"] {

@@ -2,7 +2,8 @@
 //! print as a figure.
 //!
 //! A transcript's header says who does what where (`does: refresh`; without it, a login), `>` leaves the client, `<` comes
-//! back, and `=` is what becomes of it: the tokens as they are stored, what was told of them, or the error and its remedy.
+//! back, `~` is waited, and `=` is what becomes of it: what a person is shown, the tokens as they are stored, what was told
+//! of them, or the error and its remedy.
 //! A line that begins with four blanks and `&` continues the one before. The generator yields the octets of RFC 7636
 //! appendix B, then zeros.
 //!
@@ -32,7 +33,7 @@ impl<'a> Transcript<'a> {
         for part in text.split("\n\n") {
             let lines = part.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
             match part.chars().next() {
-                Some(mark @ ('>' | '<' | '=')) => {
+                Some(mark @ ('>' | '<' | '=' | '~')) => {
                     let lines: Vec<_> = lines.map(|line| line.get(2..).unwrap_or_default()).collect();
                     blocks.push((mark, lines.join("\n").replace("\n    &", "&")));
                 }
@@ -82,6 +83,7 @@ fn quirks(transcript: &Transcript<'_>) -> Quirks {
         "issuer_with_trailing_slash" => quirks.issuer_with_trailing_slash(),
         "issuer_template" => quirks.issuer_template(),
         "authentication_unlisted" => quirks.authentication_unlisted(),
+        "verification_url" => quirks.verification_url(),
         other => panic!("{other} is no quirk"),
     })
 }
@@ -99,6 +101,7 @@ fn server(transcript: &mut Transcript<'_>) -> Result<Server, Error> {
     server.revocation_endpoint = transcript.maybe("revocation").map(str::to_owned);
     server.introspection_endpoint = transcript.maybe("introspection").map(str::to_owned);
     server.pushed_authorization_request_endpoint = transcript.maybe("push").map(str::to_owned);
+    server.device_authorization_endpoint = transcript.maybe("device").map(str::to_owned);
     Ok(server)
 }
 
@@ -130,6 +133,14 @@ fn told(transcript: &mut Transcript<'_>) -> Result<String, Error> {
         Some("credentials") => {
             let exchange = client.credentials().scope(transcript.words("scope"));
             run(transcript, exchange).map(|tokens| stored(&tokens))
+        }
+        Some("device") => {
+            let pending = run(transcript, client.device().scope(transcript.words("scope")))?;
+            let shown = format!("{} at {}", pending.user_code(), pending.verification_uri());
+            let complete = pending.verification_uri_complete().into_iter().map(str::to_owned);
+            let shown: Vec<_> = [shown].into_iter().chain(complete).collect();
+            assert_eq!(shown.join("\n"), transcript.next('='));
+            run(transcript, client.poll(pending)).map(|tokens| stored(&tokens))
         }
         Some("call") => {
             let (method, url) = transcript.one("request").split_once(' ').expect("a method and a URL");
@@ -165,10 +176,15 @@ fn login(transcript: &mut Transcript<'_>, client: &Client) -> Result<Tokens, Err
     run(transcript, exchange)
 }
 
-/// Each request as it leaves, each answer as it comes, to the end.
+/// Each request as it leaves, each answer as it comes, and each wait between, to the end.
 fn run<X: Exchange>(transcript: &mut Transcript<'_>, mut exchange: X) -> Result<X::Output, Error> {
+    let (mut now, mut after) = (transcript.clock(), exchange.initial_delay());
     loop {
-        let request = exchange.next_request(transcript.clock(), &mut support::Octets::appendix_b())?;
+        if !after.is_zero() {
+            assert_eq!(format!("{} seconds", after.as_secs_f64()), transcript.next('~'));
+            now = now.saturating_add(after);
+        }
+        let request = exchange.next_request(now, &mut support::Octets::appendix_b())?;
         let mut printed = format!("{} {} {:?}\n", request.method(), request.uri(), request.version());
         for (name, value) in request.headers() {
             writeln!(printed, "{name}: {}", value.to_str().expect("ASCII")).expect("a string takes anything");
@@ -179,7 +195,7 @@ fn run<X: Exchange>(transcript: &mut Transcript<'_>, mut exchange: X) -> Result<
         }
         assert_eq!(printed.trim_end(), transcript.next('>'));
         match exchange.handle_response(response(&transcript.next('<')))? {
-            Step::Again { after } => assert!(after.is_zero(), "nothing here waits"),
+            Step::Again { after: delay } => after = delay,
             Step::Done(output) => return Ok(output),
         }
     }
@@ -235,7 +251,7 @@ fn transcripts() -> Vec<(String, String)> {
     let named = http.map(|path| (path.display().to_string(), std::fs::read_to_string(path).expect("a transcript")));
     let mut all: Vec<_> = named.collect();
     all.sort();
-    assert!(all.len() >= 44, "{} transcripts", all.len());
+    assert!(all.len() >= 51, "{} transcripts", all.len());
     all
 }
 
@@ -277,7 +293,7 @@ fn each_quirk_is_shown() {
 #[test]
 fn a_changed_byte_is_seen() {
     for (name, text) in transcripts() {
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with(['>', '='])) {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with(['>', '=', '~'])) {
             let changed = text.replacen(line, &format!("{line} x"), 1);
             assert!(std::panic::catch_unwind(|| play(&changed)).is_err(), "{name}: line {number} is not compared");
         }

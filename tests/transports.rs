@@ -1,21 +1,22 @@
-//! Transport conformance: one scripted server, the same cases for each transport.
+//! Transport conformance: one scripted server, the same cases for each transport. `faults.rs` has what goes wrong.
 //!
 //! The server speaks raw TCP, so that it can do what no HTTP server would. Every request carries a canary in its
 //! query, a header and its body, and whatever a failure prints is searched for them.
 
-use std::error::Error as _;
-use std::fmt::{self, Write as _};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::fmt;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use proofkey::{Body, CryptoRng, Error, Exchange, MAX_BODY, Remedy, Step, UnixTime, Usage, Violation};
+use transport::{Arm, DEADLINE, Driver, Failure, Library, Server, Then, field, parts, reqwest_builder, runtime};
+
+mod transport;
 
 // What an answer and a request look like.
 
@@ -189,6 +190,22 @@ fn a_connection_closed_between_two_requests_is_replaced() {
     }
 }
 
+/// What stands behind an answer is nobody's: the next request has an answer of its own.
+#[test]
+fn an_answer_before_its_request_is_not_taken() {
+    for driver in Driver::all() {
+        let server = Server::start(|nth, _, stream| {
+            let own = format!("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nown {nth}");
+            let forged = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged";
+            stream.write_all(format!("{own}{forged}").as_bytes()).map(|()| Then::Keep)
+        });
+        match driver.run(Ask { after: Duration::from_millis(50), ..Ask::post(&server).rounds(2) }) {
+            Ok(answers) => assert_eq!(answers[1].body(), b"own 1", "{driver}"),
+            Err(failure) => assert_eq!(failure.arm, Arm::Http, "{driver}: {failure:?}"),
+        }
+    }
+}
+
 /// A code exchange whose answer was lost must not be repeated: the server would revoke what it issued (RFC 6749
 /// section 4.1.2).
 #[test]
@@ -329,142 +346,6 @@ fn a_longer_body_is_cut_off_one_byte_later() {
     }
 }
 
-// Answers that do not come, or not whole.
-
-#[test]
-fn a_refused_connection_is_an_error() {
-    for driver in Driver::all() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("its number");
-        drop(listener);
-        let failure =
-            driver.run(Ask::to(Method::POST, &format!("http://{address}"), BODY)).expect_err("nobody listens");
-        assert_eq!((failure.arm, failure.remedy), (Arm::Http, Remedy::TryLater(None)), "{driver}: {failure:?}");
-    }
-}
-
-#[test]
-fn a_host_that_does_not_exist_is_an_error() {
-    for driver in Driver::all() {
-        let failure = driver.run(Ask::to(Method::POST, "http://nobody.invalid", BODY)).expect_err("no such host");
-        assert_eq!((failure.arm, failure.remedy), (Arm::Http, Remedy::TryLater(None)), "{driver}: {failure:?}");
-    }
-}
-
-#[test]
-fn an_uri_without_a_host_is_an_error() {
-    for driver in Driver::all() {
-        let failure = driver.run(Ask::to(Method::POST, "", BODY)).expect_err("no host");
-        assert_eq!(failure.arm, Arm::Http, "{driver}: {failure:?}");
-    }
-}
-
-#[test]
-fn tls_with_a_server_that_does_not_speak_it_is_an_error() {
-    for driver in Driver::all() {
-        let server = Server::accepting(|mut stream| {
-            stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").ok();
-            stream.read_to_end(&mut Vec::new()).ok();
-        });
-        let ask = Ask::to(Method::POST, &format!("https://{}", server.address), BODY);
-        let failure = driver.run(ask).expect_err("no TLS");
-        assert_eq!((failure.arm, failure.remedy), (Arm::Http, Remedy::TryLater(None)), "{driver}: {failure:?}");
-    }
-}
-
-#[test]
-fn an_answer_that_breaks_off_is_an_error() {
-    let cases: [(&str, &[u8]); 12] = [
-        ("closed before the answer", b""),
-        ("closed within the status line", b"HTTP/1.1 20"),
-        ("closed within the head", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"),
-        ("half a body", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"access_token\":\"a\"}"),
-        ("a body of no end", b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551614\r\n\r\n{}"),
-        ("chunks without a last one", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"),
-        ("half a chunk", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}"),
-        ("a chunk of no size", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"),
-        ("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
-        ("a length that is no number", b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}"),
-        ("no HTTP", b"220 mail.example ESMTP\r\n"),
-        ("a header without a colon", b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"),
-    ];
-    for driver in Driver::all() {
-        for (case, bytes) in cases {
-            let server = Server::closing(bytes);
-            let failure = match driver.run(Ask::post(&server)) {
-                Ok(answers) => panic!("{driver}: {case}: taken for an answer: {answers:?}"),
-                Err(failure) => failure,
-            };
-            assert_eq!(
-                (failure.arm, failure.remedy),
-                (Arm::Http, Remedy::TryLater(None)),
-                "{driver}: {case}: {failure:?}"
-            );
-            assert_eq!(server.requests().len(), 1, "{driver}: {case}");
-        }
-    }
-}
-
-#[test]
-fn a_reset_connection_is_an_error() {
-    let cases: [(&str, &[u8]); 4] = [
-        ("before the answer", b""),
-        ("within the head", b"HTTP/1.1 200 OK\r\nContent-"),
-        ("within the body", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}"),
-        ("within a chunk", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}"),
-    ];
-    for driver in Driver::all() {
-        for (case, bytes) in cases {
-            let server = Server::accepting(move |mut stream| {
-                // What is closed with something left unread is reset.
-                let mut seen = vec![0; 64 * 1024];
-                while !stream.peek(&mut seen).is_ok_and(|length| seen[..length].ends_with(BODY.as_bytes())) {}
-                stream.write_all(bytes).ok();
-            });
-            let failure = driver.run(Ask::post(&server)).expect_err("no whole answer");
-            assert_eq!(
-                (failure.arm, failure.remedy),
-                (Arm::Http, Remedy::TryLater(None)),
-                "{driver}: {case}: {failure:?}"
-            );
-        }
-    }
-}
-
-#[test]
-fn an_answer_that_takes_too_long_is_a_time_out() {
-    let cases: [(&str, &[u8], u8); 4] = [
-        ("no byte", b"", 0),
-        ("the head byte by byte", b"HTTP/1.1 200 OK\r\nX: ", b'x'),
-        ("the body byte by byte", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b' '),
-        ("nothing after the head", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 0),
-    ];
-    for driver in Driver::all().into_iter().chain(Driver::following()) {
-        let driver = driver.timeout(Duration::from_millis(300));
-        for (case, begin, drip) in cases {
-            let server = Server::start(move |_, _, stream| {
-                stream.write_all(begin)?;
-                for _ in 0..400 {
-                    thread::sleep(Duration::from_millis(25));
-                    if drip != 0 {
-                        stream.write_all(&[drip])?;
-                    }
-                }
-                Ok(Then::Close)
-            });
-            let begun = Instant::now();
-            let failure = driver.run(Ask::post(&server)).expect_err("no answer in time");
-            assert_eq!(
-                (failure.arm, failure.remedy),
-                (Arm::Timeout, Remedy::TryLater(None)),
-                "{driver}: {case}: {failure:?}"
-            );
-            assert!(begun.elapsed() < Duration::from_secs(5), "{driver}: {case}: {:?}", begun.elapsed());
-            assert_eq!(server.requests().len(), 1, "{driver}: {case}");
-        }
-    }
-}
-
 #[test]
 fn there_is_no_time_out_too_long() {
     for driver in Driver::all() {
@@ -528,7 +409,7 @@ fn transports_are_shared_and_print_nothing_of_their_client() {
 
     let mut headers = http::HeaderMap::new();
     headers.insert("x-secret", HeaderValue::from_static("canary-default"));
-    let client = reqwest_builder().default_headers(headers).build().expect("a client");
+    let client = reqwest_builder(None).default_headers(headers).build().expect("a client");
     let http = proofkey::reqwest::Transport::with_client(client);
     shared(&http);
     assert!(!format!("{http:?}").contains("canary"), "{http:?}");
@@ -558,10 +439,9 @@ fn an_exchange_may_be_a_trait_object() {
 
 #[test]
 fn an_agent_for_https_only_hides_the_url_it_refuses() {
-    let driver = Driver { https_only: true, ..Driver::new(Library::Ureq) };
     let server = Server::answering(EMPTY);
-    let failure = driver.run(Ask::post(&server)).expect_err("not https");
-    assert_eq!(failure.arm, Arm::Http, "{failure:?}");
+    let failure = Driver::https_only(Library::Ureq).run(Ask::post(&server)).expect_err("not https");
+    assert_eq!((failure.arm, failure.remedy), (Arm::Unsent, Remedy::FixConfiguration), "{failure:?}");
     assert!(server.requests().is_empty());
 }
 
@@ -643,153 +523,6 @@ impl Exchange for Ask {
     }
 }
 
-/// One transport, set up in one way.
-#[derive(Clone, Debug)]
-struct Driver {
-    library: Library,
-    /// A client of the caller's, which follows redirects.
-    following: bool,
-    https_only: bool,
-    timeout: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Library {
-    Reqwest,
-    Hyper,
-    Ureq,
-}
-
-impl Driver {
-    fn new(library: Library) -> Self {
-        Self { library, following: false, https_only: false, timeout: None }
-    }
-
-    /// `Transport::new` of each.
-    fn all() -> Vec<Self> {
-        [Library::Reqwest, Library::Hyper, Library::Ureq].map(Self::new).into()
-    }
-
-    /// `Transport::with_client` of each, with a client as the library makes it.
-    fn following() -> Vec<Self> {
-        Self::all().into_iter().map(|driver| Self { following: true, ..driver }).collect()
-    }
-
-    fn timeout(self, timeout: Duration) -> Self {
-        Self { timeout: Some(timeout), ..self }
-    }
-
-    /// Runs an exchange on a thread of its own, so that one which does not end fails rather than hangs.
-    fn run(&self, ask: Ask) -> Result<Answers, Failure> {
-        let (driver, name) = (self.clone(), self.to_string());
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || sender.send(driver.run_here(ask)).ok());
-        let result = receiver.recv_timeout(DEADLINE).unwrap_or_else(|error| panic!("{name}: no end: {error}"));
-        if let Err(failure) = &result {
-            assert!(!failure.printed.contains("canary"), "{name} prints a secret: {}", failure.printed);
-        }
-        result
-    }
-
-    fn run_here(self, ask: Ask) -> Result<Answers, Failure> {
-        macro_rules! run {
-            ($module:ident, $transport:expr, $finish:expr) => {{
-                let transport = $transport;
-                let transport = match self.timeout {
-                    Some(timeout) => transport.timeout(timeout),
-                    None => transport,
-                };
-                let finish = $finish;
-                finish(transport.run(ask)).map_err(|error| {
-                    let arm = match &error {
-                        proofkey::$module::Error::Protocol(Error::Violation(
-                            Violation::Redirect(_) | Violation::RedirectFollowed,
-                        )) => Arm::Redirect,
-                        proofkey::$module::Error::Protocol(_) => Arm::Protocol,
-                        proofkey::$module::Error::Http(_) => Arm::Http,
-                        proofkey::$module::Error::Timeout => Arm::Timeout,
-                        _ => Arm::Other,
-                    };
-                    assert_eq!(error.source().is_some(), arm == Arm::Http);
-                    Failure { arm, remedy: error.remedy(), printed: printed(&error) }
-                })
-            }};
-        }
-        match (self.library, self.following || self.https_only) {
-            (Library::Reqwest, false) => {
-                run!(reqwest, proofkey::reqwest::Transport::new().expect("a client"), |f| runtime().block_on(f))
-            }
-            (Library::Reqwest, true) => {
-                let client = reqwest_builder().build().expect("a client");
-                run!(reqwest, proofkey::reqwest::Transport::with_client(client), |f| runtime().block_on(f))
-            }
-            (Library::Hyper, false) => {
-                run!(hyper, proofkey::hyper::Transport::new().expect("a client"), |f| runtime().block_on(f))
-            }
-            (Library::Hyper, true) => {
-                use proofkey::hyper::hyper_util::{client::legacy::Client, rt::TokioExecutor};
-                let client = Client::builder(TokioExecutor::new()).build_http();
-                run!(hyper, proofkey::hyper::Transport::with_client(client), |f| runtime().block_on(f))
-            }
-            (Library::Ureq, false) => {
-                run!(blocking, proofkey::blocking::Transport::new().expect("a client"), |result| result)
-            }
-            (Library::Ureq, true) => {
-                let config = proofkey::blocking::ureq::Agent::config_builder().proxy(None).https_only(self.https_only);
-                run!(blocking, proofkey::blocking::Transport::with_client(config.build().into()), |result| result)
-            }
-        }
-    }
-}
-
-impl fmt::Display for Driver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}{}", self.library, if self.following { " with the caller's client" } else { "" })
-    }
-}
-
-/// reqwest's defaults, with a TLS that trusts nobody: it has none of its own here.
-fn reqwest_builder() -> proofkey::reqwest::reqwest::ClientBuilder {
-    let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .expect("it has suites for both versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    proofkey::reqwest::reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy()
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
-
-/// An error, of whichever transport.
-#[derive(Debug)]
-struct Failure {
-    arm: Arm,
-    remedy: Remedy,
-    printed: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Arm {
-    Protocol,
-    Redirect,
-    Http,
-    Timeout,
-    Other,
-}
-
-/// All that a log could say of an error: it and its sources, in every form.
-fn printed(error: &dyn std::error::Error) -> String {
-    let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        write!(text, "{error} | {error:#} | {error:?} | {error:#?} || ").expect("a string takes it");
-        next = error.source();
-    }
-    text
-}
-
 trait One {
     /// The only answer.
     fn one(self) -> Response<Vec<u8>>;
@@ -807,108 +540,6 @@ impl One for Result<Answers, Failure> {
     }
 }
 
-/// A server on a port of its own: a thread for each connection, and a script for each request.
-struct Server {
-    address: SocketAddr,
-    requests: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
-/// What becomes of the connection after an answer.
-enum Then {
-    Keep,
-    Close,
-}
-
-impl Server {
-    /// Reads each request whole, counts it, and lets the script answer.
-    fn start(script: impl Fn(usize, &[u8], &mut TcpStream) -> std::io::Result<Then> + Send + Sync + 'static) -> Self {
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = requests.clone();
-        let server = Self::accepting(move |mut stream| {
-            while let Some(request) = read_request(&mut stream) {
-                let nth = {
-                    let mut seen = seen.lock().expect("no script panics");
-                    seen.push(request.clone());
-                    seen.len() - 1
-                };
-                if !matches!(script(nth, &request, &mut stream), Ok(Then::Keep)) {
-                    break;
-                }
-            }
-        });
-        Self { requests, ..server }
-    }
-
-    /// Does what it likes with each connection.
-    fn accepting(script: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("its number");
-        let script = Arc::new(script);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let script = script.clone();
-                thread::spawn(move || script(stream));
-            }
-        });
-        Self { address, requests: Arc::default() }
-    }
-
-    fn answering(answer: &[u8]) -> Self {
-        let answer = answer.to_vec();
-        Self::start(move |_, _, stream| stream.write_all(&answer).map(|()| Then::Keep))
-    }
-
-    fn closing(answer: &[u8]) -> Self {
-        let answer = answer.to_vec();
-        Self::start(move |_, _, stream| stream.write_all(&answer).map(|()| Then::Close))
-    }
-
-    fn redirecting(status: u16, to: &str) -> Self {
-        Self::answering(
-            format!("HTTP/1.1 {status} Elsewhere\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").as_bytes(),
-        )
-    }
-
-    fn requests(&self) -> Vec<Vec<u8>> {
-        self.requests.lock().expect("no script panics").clone()
-    }
-
-    fn only_request(&self) -> Vec<u8> {
-        let mut requests = self.requests();
-        assert_eq!(requests.len(), 1, "one request");
-        requests.remove(0)
-    }
-}
-
-/// A request with as much body as its `Content-Length` says, or `None` at the end of the connection.
-fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).ok()?;
-        request.push(byte[0]);
-    }
-    let length = field(parts(&request).0, "content-length").concat().parse().unwrap_or(0);
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    request.extend(body);
-    Some(request)
-}
-
-fn parts(request: &[u8]) -> (&str, &[u8]) {
-    let end = request.windows(4).position(|window| window == b"\r\n\r\n").expect("the head's end") + 4;
-    (std::str::from_utf8(&request[..end]).expect("a head in ASCII"), &request[end..])
-}
-
-/// The values of a header, in order.
-fn field<'h>(head: &'h str, name: &str) -> Vec<&'h str> {
-    let lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    lines.filter(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
-}
-
 const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const BODY: &str = "grant_type=authorization_code&code=canary-body";
 const AUTHORIZED: &str = "Basic canary-header";
-
-/// No case takes nearly as long, even on a loaded machine.
-const DEADLINE: Duration = Duration::from_secs(20);

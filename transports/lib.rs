@@ -13,6 +13,8 @@
 
 #[cfg(feature = "hyper")]
 pub use proofkey_hyper as hyper;
+#[cfg(feature = "loopback")]
+pub use proofkey_loopback as loopback;
 #[cfg(feature = "reqwest")]
 pub use proofkey_reqwest as reqwest;
 #[cfg(feature = "blocking")]

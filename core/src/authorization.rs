@@ -179,9 +179,9 @@ impl Authorization {
 
 /// A fresh verifier and a fresh state, from one draw.
 fn draw(rng: &mut dyn CryptoRng) -> (Verifier, Secret) {
-    let mut octets = [0; 64];
-    rng.fill_bytes(&mut octets);
-    let (first, second) = octets.split_at(32);
+    let mut octets = [[0; 32]; 2];
+    rng.fill_bytes(octets.as_flattened_mut());
+    let [first, second] = &octets;
     let verifier = Verifier::from_octets(first);
     let state = Secret::from(URL_SAFE_NO_PAD.encode(second));
     octets.zeroize();

@@ -176,9 +176,7 @@ impl<'a> Parser<'a> {
         if challenge.parameters.is_empty() {
             let token68 = self
                 .run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/'))?;
-            let padding = self.rest.len() - self.rest.trim_start_matches('=').len();
-            let (padding, rest) = self.rest.split_at(padding);
-            self.rest = rest;
+            let padding = self.run(|byte| byte == b'=').unwrap_or_default();
             self.spaces();
             if !self.at_end() {
                 return None;

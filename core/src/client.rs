@@ -9,9 +9,11 @@ use crate::authentication::Authentication;
 use crate::authorization::Authorization;
 use crate::code::{CodeExchange, CodeGrant};
 use crate::credentials::Credentials;
+use crate::device::{DeviceAuthorization, DevicePending};
 use crate::error::{Error, Usage};
 use crate::exchange::Body;
 use crate::introspection::Introspection;
+use crate::polling::Polling;
 use crate::quirks::Quirks;
 use crate::refresh::Refresh;
 use crate::registration::{Registration, Settings};
@@ -61,6 +63,17 @@ impl Client {
     /// Turns the code of a login that came back into tokens.
     pub fn exchange(&self, grant: CodeGrant) -> CodeExchange {
         CodeExchange::new(self.0.clone(), grant)
+    }
+
+    /// Begins a login without a browser on this machine (RFC 8628): the exchange gives the code to show, and where the
+    /// person types it; [`poll`](Self::poll) then waits for the tokens.
+    pub fn device(&self) -> DeviceAuthorization {
+        DeviceAuthorization::new(self.0.clone())
+    }
+
+    /// Asks for the tokens of a login without a browser until the person has decided.
+    pub fn poll(&self, pending: DevicePending) -> Polling {
+        Polling::new(self.0.clone(), pending)
     }
 
     /// Renews tokens by their refresh token.

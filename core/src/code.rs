@@ -59,12 +59,7 @@ impl CodeExchange {
     /// A grant begun elsewhere is the caller's mistake; one begun too long ago is the browser's, or an attacker's.
     fn check(&self, now: UnixTime) -> Result<(), Error> {
         let (login, own) = (&self.grant.login, &self.registration);
-        if login.token_endpoint != own.token_endpoint || login.issuer != own.issuer {
-            return Err(Usage::OtherServer.into());
-        }
-        if login.client_id != own.client_id {
-            return Err(Usage::OtherClient.into());
-        }
+        own.began(&login.token_endpoint, login.issuer.as_ref(), &login.client_id)?;
         // A clock that was set back must not make a login last for ever.
         let age = now.saturating_since(login.started_at).max(login.started_at.saturating_since(now));
         if age > own.settings.login_limit {

@@ -217,12 +217,13 @@ pub(crate) fn document(head: &Parts, body: &[u8], asked: UnixTime) -> Result<boo
 
 /// What is wrong with an object that is no metadata.
 fn mistake(body: &[u8]) -> Violation {
-    const TEXTS: [&str; 6] = [
+    const TEXTS: [&str; 7] = [
         "issuer",
         "authorization_endpoint",
         "token_endpoint",
         "revocation_endpoint",
         "introspection_endpoint",
+        "device_authorization_endpoint",
         "pushed_authorization_request_endpoint",
     ];
     const FLAGS: [&str; 2] =

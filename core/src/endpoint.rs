@@ -161,7 +161,7 @@ fn read_tokens(
 }
 
 /// A token: printable ASCII, because it has to go into a header, and not blank (RFC 6749 appendix A.12: `1*VSCHAR`).
-fn credential(member: Member<'_>) -> Result<Option<Secret>, Violation> {
+pub(crate) fn credential(member: Member<'_>) -> Result<Option<Secret>, Violation> {
     match member.text()? {
         Some(text) if !is_printable(&text) || text.trim().is_empty() => Err(member.invalid()),
         text => Ok(text.map(|text| Secret::from(text.into_owned()))),

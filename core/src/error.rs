@@ -251,7 +251,7 @@ pub enum CallbackError {
     State,
     /// The whole URL was given, and it is not the redirect URI of this login (RFC 9700 section 4.4.2.2).
     RedirectUri,
-    /// The login was begun too long ago; nothing was sent.
+    /// The login was begun too long ago, or the device code has expired; nothing was sent.
     Expired,
 }
 

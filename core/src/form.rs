@@ -128,7 +128,7 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
 fn hex(nibble: u8) -> u8 {
     match nibble {
         0..=9 => b'0' | nibble,
-        _ => b'A' + (nibble & 15) - 10,
+        _ => (b'A' - 10).wrapping_add(nibble & 15),
     }
 }
 

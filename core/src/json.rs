@@ -94,12 +94,21 @@ impl<'a> Member<'a> {
 
     /// Whole seconds: an integer, a float (floored), or either as a string. Huge values saturate.
     pub(crate) fn seconds(self) -> Result<Option<u64>, Violation> {
+        self.rounded(f64::floor)
+    }
+
+    /// The same, rounded up: what has to be waited at least.
+    pub(crate) fn seconds_at_least(self) -> Result<Option<u64>, Violation> {
+        self.rounded(f64::ceil)
+    }
+
+    fn rounded(self, round: fn(f64) -> f64) -> Result<Option<u64>, Violation> {
         match self.raw {
             None | Some("null") => Ok(None),
             Some(raw) if raw.starts_with('"') => {
-                unquote(raw).and_then(|text| seconds(&text)).map(Some).ok_or(self.invalid())
+                unquote(raw).and_then(|text| rounded(&text, round)).map(Some).ok_or(self.invalid())
             }
-            Some(raw) => seconds(raw).map(Some).ok_or(self.invalid()),
+            Some(raw) => rounded(raw, round).map(Some).ok_or(self.invalid()),
         }
     }
 
@@ -229,7 +238,7 @@ impl Record {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(what: &'static str, from: D) -> Result<Self, D::Error> {
         match Value::deserialize(from)? {
             Value::Object(members) => Ok(Self { what, members }),
-            _ => Err(D::Error::custom(format_args!("stored {what} are not an object"))),
+            _ => Err(D::Error::custom(format_args!("stored {what}: not an object"))),
         }
     }
 
@@ -348,6 +357,10 @@ fn unquote(raw: &str) -> Option<Cow<'_, str>> {
 
 /// A JSON number that is not negative, in whole seconds.
 pub(crate) fn seconds(text: &str) -> Option<u64> {
+    rounded(text, f64::floor)
+}
+
+fn rounded(text: &str, round: fn(f64) -> f64) -> Option<u64> {
     if let Ok(whole) = text.parse() {
         // `u64` also reads "+1", which JSON does not.
         return (!text.starts_with('+')).then_some(whole);
@@ -358,5 +371,5 @@ pub(crate) fn seconds(text: &str) -> Option<u64> {
     let value: f64 = text.parse().ok().filter(|_| number)?;
     // A float is cast with saturation: 1e308 becomes the largest integer.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    (value >= 0.0).then_some(value as u64)
+    (value >= 0.0).then(|| round(value) as u64)
 }

@@ -101,6 +101,20 @@
 //! * A generator and a clock: they are arguments, so a test is exact and a runtime brings its own.
 //! * An asynchronous driver: its future would have to choose a runtime, or would not be `Send`.
 
+// Total: whatever comes in, a function returns. An exception argues for itself where it stands.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice
+    )
+)]
+
 mod asked;
 mod authentication;
 mod authorization;
@@ -109,6 +123,7 @@ mod challenge;
 mod client;
 mod code;
 mod credentials;
+mod device;
 mod discovery;
 mod endpoint;
 mod error;
@@ -119,6 +134,7 @@ mod json;
 mod parameter;
 mod pending;
 mod pkce;
+mod polling;
 mod protected;
 mod providers;
 mod push;
@@ -155,6 +171,8 @@ pub use callback::{Callback, MAX_CALLBACK};
 pub use code::{CodeExchange, CodeGrant};
 
 pub use credentials::Credentials;
+pub use device::{DeviceAuthorization, DevicePending};
+pub use polling::Polling;
 pub use refresh::Refresh;
 
 pub use json::Extra;

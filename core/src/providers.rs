@@ -133,9 +133,7 @@ impl Provider {
         server.revocation_endpoint = optional("revocation_endpoint", endpoints.revocation)?;
         server.introspection_endpoint = optional("introspection_endpoint", endpoints.introspection)?;
         server.issuer = optional("issuer", endpoints.issuer)?;
-        if let Some(device) = optional(DEVICE, endpoints.device)? {
-            server.other.insert(DEVICE.to_owned(), device.into());
-        }
+        server.device_authorization_endpoint = optional("device_authorization_endpoint", endpoints.device)?;
         let texts = |texts: &[&str]| Some(texts.iter().map(|&text| text.to_owned()).collect());
         server.token_endpoint_auth_methods_supported = texts(self.authentication);
         if self.s256 {
@@ -212,7 +210,6 @@ fn is_domain(text: &str) -> bool {
 const BASIC: &str = "client_secret_basic";
 const POST: &str = "client_secret_post";
 const NONE: &str = "none";
-const DEVICE: &str = "device_authorization_endpoint";
 const LOOKED_UP: &str = "2026-11-22";
 
 const PROVIDERS: &[Provider] = &[
@@ -220,13 +217,14 @@ const PROVIDERS: &[Provider] = &[
         name: "google",
         title: "Google",
         place: Place::Issuer("https://accounts.google.com"),
-        quirks: Quirks::none().authentication_unlisted(),
+        quirks: Quirks::none().authentication_unlisted().verification_url(),
         authentication: &[POST, BASIC, NONE],
         s256: true,
         notes: &[
             "a refresh token comes only with access_type=offline, a second one with prompt=consent (unconfirmed)",
             "desktop clients have a secret that must be sent, though it is none; iOS and Android clients have none",
             "the metadata does not list `none`, which those clients need",
+            "devices get `verification_url` for `verification_uri`, and few scopes; their client type is a TV",
         ],
         documentation: "https://developers.google.com/identity/openid-connect/reference",
         looked_up: LOOKED_UP,
@@ -1048,6 +1046,7 @@ mod tests {
                 issuer_with_trailing_slash,
                 issuer_template,
                 authentication_unlisted,
+                verification_url,
             } = provider.quirks;
             let explained = [
                 (token_type_missing, "no token_type"),
@@ -1059,6 +1058,7 @@ mod tests {
                 (issuer_with_trailing_slash, "ends with a slash"),
                 (issuer_template, "placeholder"),
                 (authentication_unlisted, "does not list"),
+                (verification_url, "verification_url"),
             ];
             for (on, words) in explained {
                 let told = provider.notes.iter().any(|note| note.contains(words));
@@ -1126,7 +1126,7 @@ mod tests {
         let github = Provider::named("GitHub").unwrap().server(&[]).unwrap().unwrap();
         assert_eq!(github.token_endpoint, "https://github.com/login/oauth/access_token");
         assert_eq!(github.issuer.as_deref(), Some("https://github.com/login/oauth"));
-        assert_eq!(github.other[DEVICE], "https://github.com/login/device/code");
+        assert_eq!(github.device_authorization_endpoint.as_deref(), Some("https://github.com/login/device/code"));
         assert_eq!(github.token_endpoint_auth_methods_supported.unwrap(), ["client_secret_post", "none"]);
         assert_eq!(github.code_challenge_methods_supported.unwrap(), ["S256"]);
         let reddit = Provider::named("reddit").unwrap().server(&[]).unwrap().unwrap();

@@ -23,6 +23,7 @@ pub struct Quirks {
     pub(crate) issuer_with_trailing_slash: bool,
     pub(crate) issuer_template: bool,
     pub(crate) authentication_unlisted: bool,
+    pub(crate) verification_url: bool,
 }
 
 impl Quirks {
@@ -38,6 +39,7 @@ impl Quirks {
             issuer_with_trailing_slash: false,
             issuer_template: false,
             authentication_unlisted: false,
+            verification_url: false,
         }
     }
 
@@ -108,6 +110,14 @@ impl Quirks {
     #[must_use]
     pub const fn authentication_unlisted(mut self) -> Self {
         self.authentication_unlisted = true;
+        self
+    }
+
+    /// The device authorization answer has `verification_url` for `verification_uri` (against RFC 8628 section 3.2), as
+    /// Google's has.
+    #[must_use]
+    pub const fn verification_url(mut self) -> Self {
+        self.verification_url = true;
         self
     }
 }

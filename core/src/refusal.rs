@@ -16,6 +16,7 @@ use http::StatusCode;
 use crate::error::Remedy;
 use crate::form;
 use crate::secret::REDACTED;
+use crate::uri;
 
 /// A refusal: in the answer of an endpoint (RFC 6749 section 5.2), or brought back by the browser (section 4.1.2.1).
 ///
@@ -52,12 +53,11 @@ impl ServerError {
         uri: Option<&str>,
         retry_after: Option<Duration>,
     ) -> Self {
-        let is_web = |uri: &&str| crate::uri::web(uri.split('#').next().unwrap_or_default()).is_ok();
         Self {
             status,
             code,
             description: description.map(str::to_owned),
-            uri: uri.filter(is_web).map(str::to_owned),
+            uri: uri.filter(|uri| uri::page(uri).is_ok()).map(str::to_owned),
             retry_after,
         }
     }
@@ -89,7 +89,9 @@ impl ServerError {
             return Remedy::TryLater(self.retry_after);
         }
         match self.code.as_str() {
-            "server_error" | "temporarily_unavailable" => Remedy::TryLater(self.retry_after),
+            "server_error" | "temporarily_unavailable" | "authorization_pending" | "slow_down" => {
+                Remedy::TryLater(self.retry_after)
+            }
             "invalid_grant"
             | "access_denied"
             | "login_required"
@@ -97,7 +99,8 @@ impl ServerError {
             | "consent_required"
             | "account_selection_required"
             | "insufficient_user_authentication"
-            | "invalid_request_uri" => Remedy::LogInAgain,
+            | "invalid_request_uri"
+            | "expired_token" => Remedy::LogInAgain,
             "invalid_request"
             | "invalid_client"
             | "unauthorized_client"
@@ -129,7 +132,7 @@ impl fmt::Display for ServerError {
 }
 
 /// Whether a character stands for itself on a terminal: it neither controls it nor turns the text round.
-fn is_safe(character: char) -> bool {
+pub(crate) fn is_safe(character: char) -> bool {
     !character.is_control()
         && !matches!(character, '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
@@ -177,6 +180,12 @@ impl ErrorCode {
     pub const INSUFFICIENT_SCOPE: Self = Self(Cow::Borrowed("insufficient_scope"));
     /// The person must log in again, or in another way (RFC 9470 section 3).
     pub const INSUFFICIENT_USER_AUTHENTICATION: Self = Self(Cow::Borrowed("insufficient_user_authentication"));
+    /// The person has not decided yet (RFC 8628 section 3.5). [`Polling`](crate::Polling) goes on by itself.
+    pub const AUTHORIZATION_PENDING: Self = Self(Cow::Borrowed("authorization_pending"));
+    /// The same, and the polls come too often (RFC 8628 section 3.5).
+    pub const SLOW_DOWN: Self = Self(Cow::Borrowed("slow_down"));
+    /// The device code has expired (RFC 8628 section 3.5).
+    pub const EXPIRED_TOKEN: Self = Self(Cow::Borrowed("expired_token"));
     /// The server failed (RFC 6749 section 4.1.2.1).
     pub const SERVER_ERROR: Self = Self(Cow::Borrowed("server_error"));
     /// The server is overloaded or in maintenance (RFC 6749 section 4.1.2.1).

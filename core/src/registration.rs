@@ -29,6 +29,7 @@ pub(crate) struct Registration {
     pub(crate) token_target: Uri,
     pub(crate) revocation_target: Option<Uri>,
     pub(crate) introspection_target: Option<Uri>,
+    pub(crate) device_target: Option<Uri>,
     pub(crate) push_target: Option<Uri>,
     pub(crate) settings: Settings,
 }
@@ -64,6 +65,7 @@ impl Registration {
         let token_target = target("token_endpoint", &server.token_endpoint)?;
         let revocation_target = optional("revocation_endpoint", &server.revocation_endpoint)?;
         let introspection_target = optional("introspection_endpoint", &server.introspection_endpoint)?;
+        let device_target = optional("device_authorization_endpoint", &server.device_authorization_endpoint)?;
         let push_target =
             optional("pushed_authorization_request_endpoint", &server.pushed_authorization_request_endpoint)?;
         if let Some(listed) = &server.token_endpoint_auth_methods_supported
@@ -91,9 +93,18 @@ impl Registration {
             token_target,
             revocation_target,
             introspection_target,
+            device_target,
             push_target,
             settings,
         })
+    }
+
+    /// A login goes on only where it was begun, and as the client that began it.
+    pub(crate) fn began(&self, token_endpoint: &str, issuer: Option<&Arc<str>>, client_id: &str) -> Result<(), Usage> {
+        if *token_endpoint != *self.token_endpoint || issuer != self.issuer.as_ref() {
+            return Err(Usage::OtherServer);
+        }
+        if *client_id == *self.client_id { Ok(()) } else { Err(Usage::OtherClient) }
     }
 
     /// Tokens go only where they came from: to their issuer, or to their token endpoint where the server has no name, and

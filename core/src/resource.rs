@@ -76,12 +76,14 @@ impl Tokens {
     /// Puts the access token on a request that is sent by other means than [`Client::call`](crate::Client::call): one
     /// with a streaming body, say (RFC 6750 section 2.1). The header is marked sensitive.
     ///
-    /// [`Usage::Resource`](crate::Usage) if the request would leave this machine unencrypted, [`Usage::SecondCredential`](crate::Usage) if it has a
-    /// credential already; the request is then as it was.
+    /// [`Usage::Resource`](crate::Usage) if the request would leave this machine unencrypted or has no room for another
+    /// header, [`Usage::SecondCredential`](crate::Usage) if it has a credential already; the request is then as it was.
     pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
-        authorize(self, request.uri(), request.headers()).map(|value| {
-            request.headers_mut().insert(AUTHORIZATION, value);
-        })
+        let value = authorize(self, request.uri(), request.headers())?;
+        match request.headers_mut().try_insert(AUTHORIZATION, value) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Usage::Resource("is asked for with too many headers").into()),
+        }
     }
 
     /// The value of the `Authorization` header, marked sensitive. Sent over `https` only, and never across a redirect.

@@ -44,6 +44,9 @@ pub struct Server {
     /// Where a token's state is asked for (RFC 7662).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<String>,
+    /// Where a login without a browser begins (RFC 8628).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_authorization_endpoint: Option<String>,
     /// Where a login's parameters may be sent ahead (RFC 9126).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_authorization_request_endpoint: Option<String>,
@@ -83,6 +86,7 @@ impl Server {
             token_endpoint: token_endpoint.into(),
             revocation_endpoint: None,
             introspection_endpoint: None,
+            device_authorization_endpoint: None,
             pushed_authorization_request_endpoint: None,
             require_pushed_authorization_requests: false,
             token_endpoint_auth_methods_supported: None,
@@ -130,6 +134,7 @@ impl Server {
             ("token_endpoint", Some(self.token_endpoint.as_str())),
             ("revocation_endpoint", self.revocation_endpoint.as_deref()),
             ("introspection_endpoint", self.introspection_endpoint.as_deref()),
+            ("device_authorization_endpoint", self.device_authorization_endpoint.as_deref()),
             ("pushed_authorization_request_endpoint", self.pushed_authorization_request_endpoint.as_deref()),
         ];
         endpoints.into_iter().filter_map(|(name, endpoint)| Some((name, endpoint?)))

@@ -4,7 +4,8 @@
 //!              next(now, rng)
 //!   any task ─────────────────►  Use(tokens)              here is a token that is fresh
 //!                                Refresh(ticket, exchange) yours to run; store what comes of it, then
-//!                                                          complete(ticket, outcome, now)
+//!                                                          complete(ticket, outcome, now), or
+//!                                                          lost(ticket, remedy, now) if the answer was
 //!                                Wait                      somebody is at it: ask again when they are done
 //!                                Later(delay)              it failed a moment ago: not before then
 //!                                LogIn                     nothing left to renew with
@@ -15,13 +16,16 @@
 //! for: what comes back for others, because a login or a logout came first, is dropped. While the old access token lasts,
 //! a slow or failing refresh disturbs nobody.
 //!
+//! A refresh whose answer was lost may have spent its refresh token. It is tried once more, because many servers forgive
+//! that or do not rotate at all; after a second loss it is a person's turn.
+//!
 //! Not seen to: tokens that are cleared or replaced during a refresh and then installed again, whose refresh token may be
-//! spent by then; and a refresh whose answer was lost, which is tried again, later each time, though the server may have
-//! acted on it.
+//! spent by then.
 //!
 //! This serves one process. Machines that share a grant need a lease on it around [`Next::Refresh`]; until then, give each
 //! its own login.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +58,8 @@ pub struct Session {
     /// Refreshes that failed in a row; when the last one did, and until when to leave it at that.
     failures: u32,
     back_off: Option<(UnixTime, UnixTime)>,
+    /// How often the refresh token was sent and the answer lost.
+    losses: u32,
 }
 
 /// What [`Session::next`] says to do.
@@ -62,8 +68,8 @@ pub struct Session {
 pub enum Next {
     /// These are fresh, as far as is known.
     Use(Arc<Tokens>),
-    /// Run this exchange, and hand its outcome to [`Session::complete`], whatever it is. The tokens held may still be
-    /// [usable](Session::usable) meanwhile.
+    /// Run this exchange, and hand its outcome to [`Session::complete`], whatever it is, or to [`Session::lost`] if the
+    /// answer was. The tokens held may still be [usable](Session::usable) meanwhile.
     Refresh(Ticket, Refresh),
     /// A refresh is under way: ask again once it is complete.
     Wait,
@@ -110,6 +116,7 @@ impl Session {
             refreshed_at: None,
             failures: 0,
             back_off: None,
+            losses: 0,
         };
         session.install(tokens)?;
         Ok(session)
@@ -143,9 +150,9 @@ impl Session {
             return Next::Use(tokens);
         }
         let renewal = match self.client.refresh(&tokens) {
-            Err(_) if usable => return Next::Use(tokens),
-            Err(_) => return Next::LogIn,
-            Ok(exchange) => exchange,
+            Ok(exchange) if self.losses < MOST_LOSSES => exchange,
+            _ if usable => return Next::Use(tokens),
+            _ => return Next::LogIn,
         };
         let delay = self.delay(now);
         if usable && (self.refreshing || delay.is_some()) {
@@ -195,6 +202,23 @@ impl Session {
                 Completion::Failed(remedy)
             }
         }
+    }
+
+    /// No answer came to a refresh that may have reached the server: its refresh token may be spent, or may be good still.
+    /// `remedy` is the failure's.
+    ///
+    /// The first time this is [`complete`](Self::complete) with that remedy, and the refresh is tried once more. The second
+    /// time [`Remedy::LogInAgain`] takes its place: the tokens are held and used as long as they last, and then it is
+    /// [`Next::LogIn`]. Whoever would rather go on trying [installs](Self::install) the same ones again.
+    pub fn lost(&mut self, ticket: Ticket, remedy: Remedy, now: UnixTime) -> Completion {
+        let is_current = self.is_current(&ticket);
+        let done = self.complete(ticket, Err(remedy), now);
+        // A grant that is dead has nothing left to lose.
+        if !is_current || self.tokens.is_none() {
+            return done;
+        }
+        self.losses = self.losses.saturating_add(1);
+        if self.losses < MOST_LOSSES { done } else { Completion::Failed(Remedy::LogInAgain) }
     }
 
     /// A resource has refused this access token ([`is_rejection`](Self::is_rejection)). Only news if it is still the
@@ -247,14 +271,16 @@ impl Session {
         self.refreshed_at = None;
         self.failures = 0;
         self.back_off = None;
+        self.losses = 0;
     }
 
     fn is_due(&mut self, tokens: &Tokens, now: UnixTime, rng: &mut dyn CryptoRng) -> bool {
         let Some(expires_at) = tokens.expires_at else { return false };
         let refresh_at = *self.refresh_at.get_or_insert_with(|| {
             let lifetime = expires_at.saturating_since(tokens.issued_at);
-            let lead = (lifetime / 10).min(LONGEST_LEAD).as_secs();
-            let lead = lead.saturating_add(u64::from(rng.next_u32()) % (lead / 2).saturating_add(1));
+            let lead = (lifetime.as_secs() / 10).min(LONGEST_LEAD);
+            let spread = NonZeroU64::MIN.saturating_add(lead / 2);
+            let lead = lead.saturating_add(u64::from(rng.next_u32()) % spread);
             UnixTime::from_secs(expires_at.as_secs().saturating_sub(lead))
         });
         now >= refresh_at
@@ -278,8 +304,11 @@ impl Session {
     }
 }
 
-/// Longer-lived tokens are renewed this long before their end.
-const LONGEST_LEAD: Duration = Duration::from_secs(60);
+/// Longer-lived tokens are renewed this many seconds before their end.
+const LONGEST_LEAD: u64 = 60;
 
 /// Unless the server asks for more, a failing refresh is tried again at least this often.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
+
+/// A refresh token is sent again after one answer was lost (the server may have acted on it), and never after two.
+const MOST_LOSSES: u32 = 2;

@@ -25,8 +25,7 @@ pub(crate) fn web(text: &str) -> Result<Url, &'static str> {
     if !matches!(url.scheme(), "https" | "http") {
         return Err("must be an https URI");
     }
-    // Quotes end arguments where a URL is handed to a browser; the others stand in no URI (RFC 3986).
-    if text.contains(['\'', '"', '`', '<', '>', '^', '{', '|', '}']) {
+    if text.contains(FORBIDDEN) {
         return Err("must not have quotes or brackets");
     }
     let after = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
@@ -42,6 +41,16 @@ pub(crate) fn web(text: &str) -> Result<Url, &'static str> {
         return Err("must write its host in the usual form");
     }
     Ok(url)
+}
+
+/// The address of a page for a person: the same, and a fragment may follow.
+pub(crate) fn page(text: &str) -> Result<(), &'static str> {
+    let (place, fragment) = text.split_once('#').unwrap_or((text, ""));
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !FORBIDDEN.contains(&char::from(byte));
+    if !fragment.bytes().all(|byte| is_plain(byte) && !matches!(byte, b'\\' | b'#')) {
+        return Err("must not have quotes, brackets or spaces");
+    }
+    web(place).map(drop)
 }
 
 /// An absolute URI of any scheme, without a fragment.
@@ -105,6 +114,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 pub(crate) fn target(url: &Url) -> Result<Uri, &'static str> {
     url.as_str().parse().map_err(|_| "has characters that cannot stand in a request")
 }
+
+/// Quotes end arguments where a URL is handed to a browser; the others stand in no URI (RFC 3986).
+const FORBIDDEN: [char; 9] = ['\'', '"', '`', '<', '>', '^', '{', '|', '}'];
 
 #[cfg(test)]
 mod tests {

@@ -79,6 +79,7 @@ pub(crate) fn client_at_all_endpoints(authentication: Authentication) -> Client 
     let mut server = server();
     server.revocation_endpoint = Some("https://as.example.com/revoke".to_owned());
     server.introspection_endpoint = Some("https://as.example.com/introspect".to_owned());
+    server.device_authorization_endpoint = Some("https://as.example.com/device_authorization".to_owned());
     let builder = Client::builder(server, "s6BhdRkqt3").redirect_uri(REDIRECT_URI);
     builder.authentication(authentication).build().expect("a client")
 }

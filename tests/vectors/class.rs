@@ -91,12 +91,13 @@ fn unusable(name: &str, why: &str) -> Vec<&'static str> {
 }
 
 /// The members of documents, as opposed to those of token answers.
-const METADATA: [&str; 14] = [
+const METADATA: [&str; 15] = [
     "issuer",
     "authorization_endpoint",
     "token_endpoint",
     "revocation_endpoint",
     "introspection_endpoint",
+    "device_authorization_endpoint",
     "pushed_authorization_request_endpoint",
     "authorization_response_iss_parameter_supported",
     "require_pushed_authorization_requests",

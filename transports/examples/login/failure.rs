@@ -24,7 +24,7 @@ impl Failure {
     pub(crate) fn timed_out(what: impl Display) -> Self {
         Self {
             what: what.to_string(),
-            advice: "Run it again, and finish in the browser; --timeout gives more time.",
+            advice: "Run it again, and finish the login in the browser; --timeout gives more time.",
             status: 4,
         }
     }
@@ -62,6 +62,19 @@ impl From<Error> for Failure {
                 let refused = matches!(error, Error::Server(_)) && !matches!(error.remedy(), Remedy::TryLater(_));
                 Self { what, advice, status: if refused { 3 } else { 1 } }
             }
+        }
+    }
+}
+
+impl From<proofkey_loopback::Error> for Failure {
+    fn from(error: proofkey_loopback::Error) -> Self {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let what = format!("{error}{cause}");
+        match error {
+            proofkey_loopback::Error::Usage(_) => Self::usage(what),
+            proofkey_loopback::Error::TimedOut { strangers: 0 } => Self::timed_out(what),
+            proofkey_loopback::Error::TimedOut { .. } => Self::not_our_login(what),
+            _ => Self::other(what),
         }
     }
 }

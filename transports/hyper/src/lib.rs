@@ -47,7 +47,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_rustls::HttpsConnector;
 pub use hyper_util;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::client::legacy::connect::{Connect, HttpConnector, capture_connection};
 use proofkey_core::rand_core::SeedableRng;
 use proofkey_core::{Authorization, Body, Exchange, MAX_BODY, Pending, Remedy, Step, UnixTime};
 pub use session::Session;
@@ -66,7 +66,7 @@ impl Transport {
     /// A client of its own: rustls with Mozilla's roots, HTTP/1.1, HTTP/2 where TLS agrees on it, no proxy, and ten
     /// seconds to connect.
     ///
-    /// It does not fail today; [`Error::Http`] is kept for the day it can.
+    /// It does not fail today; [`Error::Unsent`] is kept for the day it can.
     pub fn new() -> Result<Self, Error> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
@@ -139,9 +139,15 @@ where
     async fn send(&self, request: Request<Body>) -> Result<Response<Vec<u8>>, Error> {
         let mut request = sized(request).map(|body| Full::from(Vec::from(body)));
         request.headers_mut().entry(USER_AGENT).or_insert(PROOFKEY);
+        let connection = capture_connection(&mut request);
+        let sent = || connection.connection_metadata().is_some();
 
         let whole = async {
-            let (head, mut answer) = self.client.request(request).await.map_err(Error::http)?.into_parts();
+            let answer = self.client.request(request).await.map_err(|error| {
+                // A request may be taken from a connection that has ended to another one.
+                if sent() && !error.is_connect() { Error::http(error) } else { Error::Unsent(error.into()) }
+            })?;
+            let (head, mut answer) = answer.into_parts();
             let mut body = Vec::new();
             while body.len() <= MAX_BODY
                 && let Some(frame) = answer.frame().await
@@ -153,7 +159,11 @@ where
             }
             Ok(Response::from_parts(head, body))
         };
-        tokio::time::timeout(self.timeout, whole).await.unwrap_or(Err(Error::Timeout))
+        match tokio::time::timeout(self.timeout, whole).await {
+            Ok(result) => result,
+            Err(_) if sent() => Err(Error::Timeout),
+            Err(elapsed) => Err(Error::Unsent(std::io::Error::from(elapsed).into())),
+        }
     }
 }
 
@@ -170,11 +180,14 @@ impl<C> fmt::Debug for Transport<C> {
 pub enum Error {
     /// The exchange ended: the caller erred, or the server refused or broke the protocol.
     Protocol(proofkey_core::Error),
-    /// There is no whole answer: no connection, no trust in the certificate, a connection that broke, bytes that are
-    /// not HTTP. It holds hyper-util's error, or, from a body, hyper's.
+    /// Nothing was sent: no such host, no connection, none in time, no trust in the certificate, a URI that cannot be
+    /// asked. It holds hyper-util's error, or an [`io::Error`](std::io::Error) after a time-out.
+    Unsent(Box<dyn std::error::Error + Send + Sync>),
+    /// The request may have left, and no whole answer came: a connection that broke, bytes that are not HTTP. It holds
+    /// hyper-util's error, or, from a body, hyper's.
     Http(Box<dyn std::error::Error + Send + Sync>),
-    /// The request or its answer took longer than the transport's [time-out](Transport::timeout); or waiting for a
-    /// [`Session`]'s refresh took twice as long.
+    /// The request may have left, and no whole answer came within the transport's [time-out](Transport::timeout); or
+    /// waiting for a [`Session`]'s refresh took twice as long.
     Timeout,
     /// The system gave no entropy; nothing was sent.
     Entropy(std::io::Error),
@@ -188,8 +201,7 @@ pub enum Error {
     },
     /// A [`Session`] has nothing to renew: after a logout, or if its tokens have ended and there is no refresh token.
     LogIn,
-    /// A [`Session`]'s refresh came to a sudden end, by a panic or with its runtime. It may work later; but the server
-    /// may have acted.
+    /// A [`Session`]'s refresh came to a sudden end, by a panic or with its runtime; its request may have left.
     Interrupted,
 }
 
@@ -198,15 +210,30 @@ impl Error {
         Self::Http(Box::new(error))
     }
 
-    /// What to do about it. After [`Http`](Self::Http) and [`Timeout`](Self::Timeout) the same may work later; but
-    /// the server may have acted on the request, so a code or a refresh token that was in it may be spent.
+    /// What to do about it.
+    ///
+    /// After [`Unsent`](Self::Unsent), [`Http`](Self::Http) and [`Timeout`](Self::Timeout) the same may work later. A
+    /// certificate that is not trusted and a TLS that is too old are to be reported, because nothing that a program could
+    /// do by itself tells a careless server from a forged one.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Protocol(error) => error.remedy(),
-            Self::Http(_) | Self::Timeout | Self::Interrupted => Remedy::TryLater(None),
+            Self::Unsent(error) if is_unaskable(&**error) => Remedy::FixConfiguration,
+            Self::Unsent(error) if distrusts(&**error) => Remedy::Report,
+            Self::Unsent(_) | Self::Http(_) | Self::Timeout | Self::Interrupted => Remedy::TryLater(None),
             Self::Entropy(_) => Remedy::Report,
             Self::Refresh { remedy, .. } => *remedy,
             Self::LogIn => Remedy::LogInAgain,
+        }
+    }
+
+    /// Whether the request may have reached the server, and no whole answer came: what was in it, a code or a refresh
+    /// token, may be spent, and what it asked for may be done. If not, nothing was sent, or the answer is known.
+    pub fn ambiguous(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Timeout | Self::Interrupted => true,
+            Self::Protocol(_) | Self::Unsent(_) | Self::Entropy(_) | Self::LogIn => false,
+            Self::Refresh { cause, .. } => cause.ambiguous(),
         }
     }
 }
@@ -215,6 +242,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(error) => error.fmt(f),
+            Self::Unsent(_) => f.write_str("the request could not be sent"),
             Self::Http(_) => f.write_str("the server gave no whole HTTP answer"),
             Self::Timeout => f.write_str("the server gave no whole HTTP answer in time"),
             Self::Entropy(_) => f.write_str("the system gave no entropy"),
@@ -229,7 +257,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Protocol(error) => error.source(),
-            Self::Http(error) => Some(&**error),
+            Self::Unsent(error) | Self::Http(error) => Some(&**error),
             Self::Timeout | Self::LogIn | Self::Interrupted => None,
             Self::Entropy(error) => Some(error),
             Self::Refresh { cause, .. } => cause.source(),
@@ -241,6 +269,40 @@ impl From<proofkey_core::Error> for Error {
     fn from(error: proofkey_core::Error) -> Self {
         Self::Protocol(error)
     }
+}
+
+/// Whether there is no way to send it: a URI without a host, say.
+fn is_unaskable(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref().is_some_and(|error: &hyper_util::client::legacy::Error| !error.is_connect())
+}
+
+/// Whether rustls does not trust the server's certificate, or finds its TLS too old.
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented, PeerIncompatible};
+
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref() {
+            return matches!(
+                error,
+                InvalidCertificate(_)
+                    | NoCertificatesPresented
+                    | PeerIncompatible(_)
+                    | AlertReceived(rustls::AlertDescription::ProtocolVersion)
+            );
+        }
+        // What an I/O error wraps is not among its sources.
+        let wrapped = error.downcast_ref().and_then(std::io::Error::get_ref);
+        next = wrapped.map(|error| error as _).or_else(|| error.source());
+    }
+    false
+}
+
+/// The TLS is the caller's, and so are its errors.
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+fn distrusts(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
 }
 
 /// Gives an empty body a `Content-Length` where the method gives a body a meaning (RFC 9110 section 8.6). Other

@@ -317,8 +317,12 @@ impl<C> Task<C> {
         let ticket = self.ticket.take()?;
         let outcome = std::mem::replace(&mut self.outcome, Err(Error::Interrupted));
         let mut state = self.shared.lock();
-        let handed = outcome.as_ref().map(Arc::clone).map_err(Error::remedy);
-        let late = match (state.machine.complete(ticket, handed, now()), outcome) {
+        let done = match &outcome {
+            Ok(tokens) => state.machine.complete(ticket, Ok(tokens.clone()), now()),
+            Err(lost) if lost.ambiguous() => state.machine.lost(ticket, lost.remedy(), now()),
+            Err(error) => state.machine.complete(ticket, Err(error.remedy()), now()),
+        };
+        let late = match (done, outcome) {
             (Completion::Stale(tokens), _) => tokens.filter(|_| state.machine.tokens().is_none()),
             (Completion::Failed(remedy), Err(cause)) => {
                 let failure = Failure { cause: Arc::new(cause), remedy };

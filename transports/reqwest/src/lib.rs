@@ -36,6 +36,7 @@ mod session;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -43,7 +44,7 @@ use chacha20::ChaCha20Rng;
 use getrandom::SysRng;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use proofkey_core::rand_core::SeedableRng;
 use proofkey_core::{Authorization, Body, Exchange, MAX_BODY, Pending, Remedy, Step, UnixTime, Violation};
 pub use reqwest;
@@ -62,7 +63,7 @@ impl Transport {
     /// retries, or proxy from the environment (secrets for a server on this machine must not pass through one), ten
     /// seconds to connect, and the user agent `proofkey/VERSION`.
     ///
-    /// [`Error::Http`] if reqwest cannot build it.
+    /// [`Error::Unsent`] if reqwest cannot build it.
     #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
     pub fn new() -> Result<Self, Error> {
         let client = reqwest::Client::builder()
@@ -141,19 +142,31 @@ impl Transport {
     /// One request, and its answer with at most one byte more than is believed.
     async fn send(&self, request: Request<Body>) -> Result<Response<Vec<u8>>, Error> {
         let request = sized(request);
+        let has_body = !request.body().as_ref().is_empty();
+        let begun = Arc::new(AtomicBool::new(false));
         // Wrapped, so that reqwest cannot clone it: neither its redirects nor its retries repeat such a body.
-        let request = request.map(|body| reqwest::Body::wrap(Full::<Bytes>::from(Vec::from(body))));
+        let request = request.map(|body| {
+            let begun = begun.clone();
+            reqwest::Body::wrap(Full::<Bytes>::from(Vec::from(body)).map_frame(move |frame| {
+                begun.store(true, Ordering::Relaxed);
+                frame
+            }))
+        });
         let mut request = reqwest::Request::try_from(request)?;
         *request.timeout_mut() = Some(self.timeout);
         let asked = request.url().clone();
 
-        let mut answer = self.client.execute(request).await?;
+        let mut answer = self.client.execute(request).await.map_err(|error| {
+            // A body is asked for once there is a connection to send it on. Where there is none, reqwest's word is all.
+            let sent = if has_body { begun.load(Ordering::Relaxed) } else { !error.is_connect() };
+            Error::sort(error, sent)
+        })?;
         if *answer.url() != asked {
             return Err(followed());
         }
         let mut body = Vec::new();
         while body.len() <= MAX_BODY
-            && let Some(chunk) = answer.chunk().await?
+            && let Some(chunk) = answer.chunk().await.map_err(|error| Error::sort(error, true))?
         {
             let room = MAX_BODY + 1 - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
@@ -179,11 +192,14 @@ impl fmt::Debug for Transport {
 pub enum Error {
     /// The exchange ended: the caller erred, or the server refused or broke the protocol.
     Protocol(proofkey_core::Error),
-    /// There is no whole answer: no connection, no trust in the certificate, a connection that broke, bytes that are
-    /// not HTTP. The URL has been taken out.
+    /// Nothing was sent: no such host, no connection, none in time, no trust in the certificate, a URI that cannot be
+    /// asked. The URL has been taken out.
+    Unsent(reqwest::Error),
+    /// The request may have left, and no whole answer came: a connection that broke, bytes that are not HTTP. The URL has
+    /// been taken out.
     Http(reqwest::Error),
-    /// The request or its answer took longer than the transport's [time-out](Transport::timeout); or waiting for a
-    /// [`Session`]'s refresh took twice as long.
+    /// The request may have left, and no whole answer came within the transport's [time-out](Transport::timeout); or
+    /// waiting for a [`Session`]'s refresh took twice as long.
     Timeout,
     /// The system gave no entropy; nothing was sent.
     Entropy(std::io::Error),
@@ -197,21 +213,49 @@ pub enum Error {
     },
     /// A [`Session`] has nothing to renew: after a logout, or if its tokens have ended and there is no refresh token.
     LogIn,
-    /// A [`Session`]'s refresh came to a sudden end, by a panic or with its runtime. It may work later; but the server
-    /// may have acted.
+    /// A [`Session`]'s refresh came to a sudden end, by a panic or with its runtime; its request may have left.
     Interrupted,
 }
 
 impl Error {
-    /// What to do about it. After [`Http`](Self::Http) and [`Timeout`](Self::Timeout) the same may work later; but
-    /// the server may have acted on the request, so a code or a refresh token that was in it may be spent.
+    /// By what became of the request. The URL is taken out: its query may hold secrets.
+    fn sort(error: reqwest::Error, sent: bool) -> Self {
+        if error.is_redirect() {
+            // Its source may hold the URL of the redirect.
+            followed()
+        } else if !sent {
+            Self::Unsent(error.without_url())
+        } else if error.is_timeout() {
+            Self::Timeout
+        } else {
+            Self::Http(error.without_url())
+        }
+    }
+
+    /// What to do about it.
+    ///
+    /// After [`Unsent`](Self::Unsent), [`Http`](Self::Http) and [`Timeout`](Self::Timeout) the same may work later. A
+    /// certificate that is not trusted and a TLS that is too old are to be reported, because nothing that a program could
+    /// do by itself tells a careless server from a forged one.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Protocol(error) => error.remedy(),
-            Self::Http(_) | Self::Timeout | Self::Interrupted => Remedy::TryLater(None),
+            Self::Unsent(error) if error.is_builder() => Remedy::FixConfiguration,
+            Self::Unsent(error) if distrusts(error) => Remedy::Report,
+            Self::Unsent(_) | Self::Http(_) | Self::Timeout | Self::Interrupted => Remedy::TryLater(None),
             Self::Entropy(_) => Remedy::Report,
             Self::Refresh { remedy, .. } => *remedy,
             Self::LogIn => Remedy::LogInAgain,
+        }
+    }
+
+    /// Whether the request may have reached the server, and no whole answer came: what was in it, a code or a refresh
+    /// token, may be spent, and what it asked for may be done. If not, nothing was sent, or the answer is known.
+    pub fn ambiguous(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Timeout | Self::Interrupted => true,
+            Self::Protocol(_) | Self::Unsent(_) | Self::Entropy(_) | Self::LogIn => false,
+            Self::Refresh { cause, .. } => cause.ambiguous(),
         }
     }
 }
@@ -220,6 +264,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(error) => error.fmt(f),
+            Self::Unsent(_) => f.write_str("the request could not be sent"),
             Self::Http(_) => f.write_str("the server gave no whole HTTP answer"),
             Self::Timeout => f.write_str("the server gave no whole HTTP answer in time"),
             Self::Entropy(_) => f.write_str("the system gave no entropy"),
@@ -234,7 +279,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Protocol(error) => error.source(),
-            Self::Http(error) => Some(error),
+            Self::Unsent(error) | Self::Http(error) => Some(error),
             Self::Timeout | Self::LogIn | Self::Interrupted => None,
             Self::Entropy(error) => Some(error),
             Self::Refresh { cause, .. } => cause.source(),
@@ -248,18 +293,41 @@ impl From<proofkey_core::Error> for Error {
     }
 }
 
-/// Sorts it into the arms, and takes the URL out: its query may hold secrets.
+/// Sorts it into the arms by what reqwest says of it, and takes the URL out: its query may hold secrets.
 impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
-        if error.is_redirect() {
-            // Its source may hold the URL of the redirect.
-            followed()
-        } else if error.is_timeout() && !error.is_connect() {
-            Self::Timeout
-        } else {
-            Self::Http(error.without_url())
-        }
+        let sent = !error.is_builder() && !error.is_connect();
+        Self::sort(error, sent)
     }
+}
+
+/// Whether rustls does not trust the server's certificate, or finds its TLS too old.
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented, PeerIncompatible};
+
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref() {
+            return matches!(
+                error,
+                InvalidCertificate(_)
+                    | NoCertificatesPresented
+                    | PeerIncompatible(_)
+                    | AlertReceived(rustls::AlertDescription::ProtocolVersion)
+            );
+        }
+        // What an I/O error wraps is not among its sources.
+        let wrapped = error.downcast_ref().and_then(std::io::Error::get_ref);
+        next = wrapped.map(|error| error as _).or_else(|| error.source());
+    }
+    false
+}
+
+/// The TLS is the caller's, and so are its errors.
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+fn distrusts(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
 }
 
 /// The refusal of a redirect that has been followed.
@@ -267,12 +335,11 @@ fn followed() -> Error {
     Error::Protocol(Violation::RedirectFollowed.into())
 }
 
-/// Gives an empty body a `Content-Length` where the method gives a body a meaning (RFC 9110 section 8.6). Other
-/// bodies get theirs from hyper.
+/// Gives a body its `Content-Length`, and an empty one where the method gives a body a meaning (RFC 9110 section 8.6).
 fn sized(mut request: Request<Body>) -> Request<Body> {
-    let meant = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-    if meant && request.body().as_ref().is_empty() {
-        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    let length = request.body().as_ref().len();
+    if length > 0 || matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     request
 }

@@ -35,13 +35,14 @@
 mod session;
 
 use std::fmt;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chacha20::ChaCha20Rng;
 use getrandom::SysRng;
-use http::{Method, Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method, Request, Response};
 use proofkey_core::rand_core::SeedableRng;
 use proofkey_core::{Authorization, Body, Exchange, MAX_BODY, Pending, Remedy, Step, UnixTime};
 pub use session::Session;
@@ -60,7 +61,7 @@ impl Transport {
     /// environment (secrets for a server on this machine must not pass through one), ten seconds to connect, and the
     /// user agent `proofkey/VERSION`. It keeps no cookies, unless another crate compiles them into ureq.
     ///
-    /// It does not fail today; [`Error::Http`] is kept for the day it can.
+    /// It does not fail today; [`Error::Unsent`] is kept for the day it can.
     #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
     pub fn new() -> Result<Self, Error> {
         let config = ureq::Agent::config_builder()
@@ -116,18 +117,24 @@ impl Transport {
 
     /// One request, and its answer with at most one byte more than is believed.
     fn send(&self, request: Request<Body>) -> Result<Response<Vec<u8>>, Error> {
-        let (head, body) = request.into_parts();
-        // An empty body has a `Content-Length: 0` where the method gives a body a meaning (RFC 9110 section 8.6).
-        let bodiless = body.as_ref().is_empty() && !matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
-        let answer = if bodiless {
-            self.client.run(self.configure(Request::from_parts(head, ())))?
+        let (mut head, body) = request.into_parts();
+        let answer = if !body.as_ref().is_empty() {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.as_ref().len()));
+            let mut body = Outgoing { bytes: Cursor::new(body), begun: false };
+            let request = Request::from_parts(head, ureq::SendBody::from_reader(&mut body));
+            // A body is read once there is a connection to send it on.
+            self.client.run(self.configure(request)).map_err(|error| Error::sort(error, body.begun))?
+        } else if matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+            // An empty body has a `Content-Length: 0` where the method gives a body a meaning (RFC 9110 section 8.6).
+            self.client.run(self.configure(Request::from_parts(head, "")))?
         } else {
-            self.client.run(self.configure(Request::from_parts(head, Vec::from(body))))?
+            self.client.run(self.configure(Request::from_parts(head, ())))?
         };
 
         let (head, answer) = answer.into_parts();
         let mut body = Vec::new();
-        answer.into_reader().take(MAX_BODY as u64 + 1).read_to_end(&mut body).map_err(ureq::Error::from)?;
+        let read = answer.into_reader().take(MAX_BODY as u64 + 1).read_to_end(&mut body);
+        read.map_err(|error| Error::sort(error.into(), true))?;
         Ok(Response::from_parts(head, body))
     }
 
@@ -150,17 +157,34 @@ impl fmt::Debug for Transport {
     }
 }
 
+/// A request's body on its way. It is wiped when dropped.
+struct Outgoing {
+    bytes: Cursor<Body>,
+    /// Some of it was asked for.
+    begun: bool,
+}
+
+impl Read for Outgoing {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        self.begun = true;
+        self.bytes.read(to)
+    }
+}
+
 /// Why an exchange came to no result.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The exchange ended: the caller erred, or the server refused or broke the protocol.
     Protocol(proofkey_core::Error),
-    /// There is no whole answer: no connection, no trust in the certificate, a connection that broke, bytes that are
-    /// not HTTP. The URL has been taken out.
+    /// Nothing was sent: no such host, no connection, none in time, no trust in the certificate, a URI that cannot be
+    /// asked. The URL has been taken out.
+    Unsent(ureq::Error),
+    /// The request may have left, and no whole answer came: a connection that broke, bytes that are not HTTP. The URL has
+    /// been taken out.
     Http(ureq::Error),
-    /// The request or its answer took longer than the transport's [time-out](Transport::timeout); or waiting for a
-    /// [`Session`]'s refresh took twice as long.
+    /// The request may have left, and no whole answer came within the transport's [time-out](Transport::timeout); or
+    /// waiting for a [`Session`]'s refresh took twice as long.
     Timeout,
     /// The system gave no entropy; nothing was sent.
     Entropy(std::io::Error),
@@ -174,21 +198,48 @@ pub enum Error {
     },
     /// A [`Session`] has nothing to renew: after a logout, or if its tokens have ended and there is no refresh token.
     LogIn,
-    /// A [`Session`]'s refresh came to a sudden end, by a panic or with its runtime. It may work later; but the server
-    /// may have acted.
+    /// A [`Session`]'s refresh came to a sudden end, by a panic or with its runtime; its request may have left.
     Interrupted,
 }
 
 impl Error {
-    /// What to do about it. After [`Http`](Self::Http) and [`Timeout`](Self::Timeout) the same may work later; but
-    /// the server may have acted on the request, so a code or a refresh token that was in it may be spent.
+    /// By what became of the request. The URL is taken out: its query may hold secrets.
+    fn sort(error: ureq::Error, sent: bool) -> Self {
+        match error {
+            ureq::Error::BadUri(_) => Self::Unsent(ureq::Error::BadUri(HIDDEN.to_owned())),
+            ureq::Error::RequireHttpsOnly(_) => Self::Unsent(ureq::Error::RequireHttpsOnly(HIDDEN.to_owned())),
+            error if !sent => Self::Unsent(error),
+            ureq::Error::Timeout(ureq::Timeout::Global) => Self::Timeout,
+            error => Self::Http(error),
+        }
+    }
+
+    /// What to do about it.
+    ///
+    /// After [`Unsent`](Self::Unsent), [`Http`](Self::Http) and [`Timeout`](Self::Timeout) the same may work later. A
+    /// certificate that is not trusted and a TLS that is too old are to be reported, because nothing that a program could
+    /// do by itself tells a careless server from a forged one.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Protocol(error) => error.remedy(),
-            Self::Http(_) | Self::Timeout | Self::Interrupted => Remedy::TryLater(None),
+            Self::Unsent(ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_)) => Remedy::FixConfiguration,
+            Self::Unsent(ureq::Error::Io(error)) if distrusts(error) => Remedy::Report,
+            Self::Unsent(_) | Self::Http(_) | Self::Timeout | Self::Interrupted => Remedy::TryLater(None),
             Self::Entropy(_) => Remedy::Report,
             Self::Refresh { remedy, .. } => *remedy,
             Self::LogIn => Remedy::LogInAgain,
+        }
+    }
+
+    /// Whether the request may have reached the server, and no whole answer came: what was in it, a code or a refresh
+    /// token, may be spent, and what it asked for may be done. If not, nothing was sent, or the answer is known.
+    ///
+    /// In doubt it may: ureq does not tell all that goes wrong before a request without a body from what does after it.
+    pub fn ambiguous(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Timeout | Self::Interrupted => true,
+            Self::Protocol(_) | Self::Unsent(_) | Self::Entropy(_) | Self::LogIn => false,
+            Self::Refresh { cause, .. } => cause.ambiguous(),
         }
     }
 }
@@ -197,6 +248,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(error) => error.fmt(f),
+            Self::Unsent(_) => f.write_str("the request could not be sent"),
             Self::Http(_) => f.write_str("the server gave no whole HTTP answer"),
             Self::Timeout => f.write_str("the server gave no whole HTTP answer in time"),
             Self::Entropy(_) => f.write_str("the system gave no entropy"),
@@ -211,7 +263,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Protocol(error) => error.source(),
-            Self::Http(error) => Some(error),
+            Self::Unsent(error) | Self::Http(error) => Some(error),
             Self::Timeout | Self::LogIn | Self::Interrupted => None,
             Self::Entropy(error) => Some(error),
             Self::Refresh { cause, .. } => cause.source(),
@@ -225,16 +277,41 @@ impl From<proofkey_core::Error> for Error {
     }
 }
 
-/// Sorts it into the arms, and takes the URL out: its query may hold secrets.
+/// Sorts it into the arms by what ureq says of it, and takes the URL out: its query may hold secrets.
 impl From<ureq::Error> for Error {
     fn from(error: ureq::Error) -> Self {
-        match error {
-            ureq::Error::Timeout(ureq::Timeout::Global) => Self::Timeout,
-            ureq::Error::BadUri(_) => Self::Http(ureq::Error::BadUri(HIDDEN.to_owned())),
-            ureq::Error::RequireHttpsOnly(_) => Self::Http(ureq::Error::RequireHttpsOnly(HIDDEN.to_owned())),
-            error => Self::Http(error),
-        }
+        use ureq::Error::{ConnectProxyFailed, ConnectionFailed, HostNotFound, Io, Timeout, Tls};
+
+        let unsent = match &error {
+            HostNotFound | ConnectionFailed | ConnectProxyFailed(_) | Tls(_) => true,
+            Timeout(when) => matches!(when, ureq::Timeout::Resolve | ureq::Timeout::Connect),
+            Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused || distrusts(error),
+            _ => false,
+        };
+        Self::sort(error, !unsent)
     }
+}
+
+/// Whether rustls does not trust the server's certificate, or finds its TLS too old.
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+fn distrusts(error: &std::io::Error) -> bool {
+    use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented, PeerIncompatible};
+
+    error.get_ref().and_then(|error| error.downcast_ref()).is_some_and(|error| {
+        matches!(
+            error,
+            InvalidCertificate(_)
+                | NoCertificatesPresented
+                | PeerIncompatible(_)
+                | AlertReceived(rustls::AlertDescription::ProtocolVersion)
+        )
+    })
+}
+
+/// The TLS is the caller's, and so are its errors.
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+fn distrusts(_: &std::io::Error) -> bool {
+    false
 }
 
 fn now() -> UnixTime {

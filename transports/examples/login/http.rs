@@ -1,0 +1,109 @@
+//! The transport, and what `--verbose` tells of its requests and answers: no exchange is changed for that, only wrapped.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use proofkey::blocking::{Error, Transport};
+use proofkey::{Body, CryptoRng, Exchange, Step, UnixTime};
+use serde_json::{Map, Value};
+
+#[derive(Clone)]
+pub(crate) struct Http {
+    pub(crate) transport: Transport,
+    verbose: bool,
+}
+
+impl Http {
+    pub(crate) fn new(verbose: bool) -> Result<Self, Error> {
+        Ok(Self { transport: Transport::new()?, verbose })
+    }
+
+    pub(crate) fn run<X: Exchange>(&self, exchange: X) -> Result<X::Output, Error> {
+        if self.verbose { self.transport.run(Told(exchange)) } else { self.transport.run(exchange) }
+    }
+}
+
+/// An exchange that tells what passes through it, but for what could be a secret.
+struct Told<X>(X);
+
+impl<X: Exchange> Exchange for Told<X> {
+    type Output = X::Output;
+
+    fn initial_delay(&self) -> Duration {
+        self.0.initial_delay()
+    }
+
+    fn next_request(&mut self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<Request<Body>, proofkey::Error> {
+        let request = self.0.next_request(now, rng)?;
+        eprintln!("     > {} {}", request.method(), request.uri());
+        headers('>', request.headers());
+        for (name, value) in url::form_urlencoded::parse(request.body().as_ref()) {
+            eprintln!("     > {}={}", name.escape_debug(), known(&name, || value.escape_debug().to_string()));
+        }
+        Ok(request)
+    }
+
+    fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<X::Output>, proofkey::Error> {
+        eprintln!("     < {}", response.status());
+        headers('<', response.headers());
+        match serde_json::from_slice::<Map<String, Value>>(response.body()) {
+            Ok(members) => members.iter().for_each(|(name, value)| {
+                eprintln!("     < {}: {}", Value::from(name.as_str()), known(name, || value.to_string()));
+            }),
+            Err(_) => eprintln!("     < {} bytes", response.body().len()),
+        }
+        self.0.handle_response(response)
+    }
+}
+
+fn headers(side: char, headers: &HeaderMap) {
+    for (name, value) in headers {
+        let text = || String::from_utf8_lossy(value.as_bytes()).escape_debug().to_string();
+        eprintln!(
+            "     {side} {name}: {}",
+            if value.is_sensitive() { HIDDEN.to_owned() } else { known(name.as_str(), text) }
+        );
+    }
+}
+
+/// A value that is known to be no secret; any other could be one, or quote one as descriptions of errors do.
+fn known(name: &str, value: impl FnOnce() -> String) -> String {
+    let open = name.ends_with("_endpoint") || name.ends_with("_supported") || OPEN.contains(&name);
+    if open { value() } else { HIDDEN.to_owned() }
+}
+
+const OPEN: [&str; 28] = [
+    // of requests
+    "grant_type",
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "resource",
+    "code_challenge_method",
+    "token_type_hint",
+    // of answers
+    "issuer",
+    "token_type",
+    "expires_in",
+    "interval",
+    "verification_uri",
+    "active",
+    "error",
+    // headers
+    "accept",
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "cache-control",
+    "date",
+    "host",
+    "pragma",
+    "retry-after",
+    "server",
+    "user-agent",
+    "vary",
+    "x-content-type-options",
+];
+
+const HIDDEN: &str = "[redacted]";

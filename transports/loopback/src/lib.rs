@@ -1,0 +1,190 @@
+//! Receives the browser of a login on a loopback port (RFC 8252 section 7.3): for command-line and desktop applications.
+//!
+//! ```text
+//! GET /callback?code=SplxlOBeZQQYbYS6WxSbIA&state=xyz HTTP/1.1
+//! Host: 127.0.0.1:51004
+//! ```
+//!
+//! ```no_run
+//! # use proofkey_core::{Client, CodeGrant, CryptoRng, UnixTime};
+//! # use std::time::{Duration, Instant};
+//! use proofkey_loopback::Loopback;
+//!
+//! # fn log_in(client: &Client, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<CodeGrant, Box<dyn std::error::Error>> {
+//! let loopback = Loopback::builder().application("Photo Sorter").bind()?; // first: the URL names its port
+//! let (url, pending) = client.authorize().redirect_uri(loopback.redirect_uri()).redirect(now, rng)?;
+//! eprintln!("Log in here: {url}");
+//! let callback = loopback.wait(&pending, Instant::now() + Duration::from_secs(300))?;
+//! let grant = pending.accept(callback)?;
+//! # Ok(grant)
+//! # }
+//! ```
+
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod blocking;
+#[cfg(feature = "browser")]
+pub mod browser;
+mod connection;
+mod error;
+mod page;
+mod request;
+mod visitors;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::time::Instant;
+
+pub use error::Error;
+use page::Pages;
+use proofkey_core::{Callback, Pending};
+use request::Endpoint;
+
+/// A port of this machine that waits for one login's browser. It is free again when this is dropped, or the wait over.
+pub struct Loopback {
+    socket: TcpListener,
+    redirect_uri: String,
+    endpoint: Endpoint,
+}
+
+impl Loopback {
+    /// Listens on a free port of `127.0.0.1`, for the path `/callback`. [`builder`](Self::builder) has the choices.
+    ///
+    /// [`Error::Bind`] if there is none.
+    pub fn bind() -> Result<Self, Error> {
+        Self::builder().bind()
+    }
+
+    /// A listener to be described.
+    pub fn builder() -> Builder {
+        Builder {
+            address: Ipv4Addr::LOCALHOST.into(),
+            ports: vec![0],
+            path: "/callback".to_owned(),
+            application: None,
+            template: None,
+        }
+    }
+
+    /// What to give as the login's redirect URI: the address as a literal and the port,
+    /// `http://127.0.0.1:51004/callback`.
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// Waits on this thread for the callback of this login, and returns when its browser has its page.
+    ///
+    /// Everybody else gets a page, and the wait goes on. The callback may be an error, a refusal among them:
+    /// [`Pending::accept`] tells. [`Error::TimedOut`] when the deadline has passed, [`Error::OtherRedirectUri`] at once
+    /// if this login cannot come back here.
+    pub fn wait(self, pending: &Pending, deadline: Instant) -> Result<Callback, Error> {
+        self.expect(pending)?;
+        blocking::wait(self.socket, &self.endpoint, pending, deadline)
+    }
+
+    /// Waits as [`wait`](Self::wait) does, on tokio. Dropping the future frees the port and closes every connection.
+    ///
+    /// It has to be polled in a runtime with I/O and time enabled, as tokio's sockets have.
+    #[cfg(feature = "tokio")]
+    pub async fn wait_async(self, pending: &Pending, deadline: Instant) -> Result<Callback, Error> {
+        self.expect(pending)?;
+        asynchronous::wait(self.socket, &self.endpoint, pending, deadline).await
+    }
+
+    fn expect(&self, pending: &Pending) -> Result<(), Error> {
+        if pending.redirect_uri() == self.redirect_uri { Ok(()) } else { Err(Error::OtherRedirectUri) }
+    }
+}
+
+impl fmt::Debug for Loopback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loopback").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
+}
+
+/// How to listen, and what to show.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    address: IpAddr,
+    ports: Vec<u16>,
+    path: String,
+    application: Option<String>,
+    template: Option<String>,
+}
+
+impl Builder {
+    /// Listens on `[::1]` instead of `127.0.0.1`.
+    #[must_use]
+    pub fn ipv6(self) -> Self {
+        Self { address: Ipv6Addr::LOCALHOST.into(), ..self }
+    }
+
+    /// The ports to try, in this order, for servers that compare the port; 0 is any free one, and the default.
+    #[must_use]
+    pub fn ports(self, ports: impl IntoIterator<Item = u16>) -> Self {
+        Self { ports: ports.into_iter().collect(), ..self }
+    }
+
+    /// The redirect URI's path: `/callback` unless set. Empty, the redirect URI ends with the port.
+    #[must_use]
+    pub fn path(self, path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..self }
+    }
+
+    /// The application's name, as the person knows it. The pages say "the application" without one.
+    #[must_use]
+    pub fn application(self, name: impl Into<String>) -> Self {
+        Self { application: Some(name.into()), ..self }
+    }
+
+    /// The application's own page, as HTML with holes.
+    #[must_use]
+    pub fn template(self, html: impl Into<String>) -> Self {
+        Self { template: Some(html.into()), ..self }
+    }
+
+    /// Listens from here on.
+    ///
+    /// [`Error::Usage`] if the path or the template cannot be used, [`Error::Bind`] if no port is free.
+    pub fn bind(self) -> Result<Loopback, Error> {
+        if !is_path(&self.path) {
+            return Err(Error::Usage("a path starts with one slash and has letters, digits and -._~/ only"));
+        }
+        let (socket, address) = self.listen()?;
+        // Browsers leave the default port out of `Host`, and servers may out of the redirect URI.
+        let host = match (address.ip(), address.port()) {
+            (IpAddr::V4(ip), 80) => ip.to_string(),
+            (IpAddr::V6(ip), 80) => format!("[{ip}]"),
+            _ => address.to_string(),
+        };
+        let redirect_uri = format!("http://{host}{}", self.path);
+        let pages = Pages::new(self.application, self.template);
+        Ok(Loopback { socket, redirect_uri, endpoint: Endpoint { host, path: self.path, pages } })
+    }
+
+    fn listen(&self) -> Result<(TcpListener, SocketAddr), Error> {
+        let mut result = Err(Error::Usage("there is no port to try"));
+        for port in &self.ports {
+            let bound = TcpListener::bind((self.address, *port)).and_then(|socket| {
+                socket.set_nonblocking(true)?;
+                let address = socket.local_addr()?;
+                Ok((socket, address))
+            });
+            match bound {
+                Ok(bound) => return Ok(bound),
+                Err(error) => result = Err(Error::Bind(error)),
+            }
+        }
+        result
+    }
+}
+
+/// A path that reads the same for everybody: no escapes, and no dots or slashes that a browser would take away.
+fn is_path(path: &str) -> bool {
+    let is_plain = |segment: &str| {
+        !matches!(segment, "." | "..")
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    path.is_empty()
+        || path.strip_prefix('/').is_some_and(|path| !path.starts_with('/') && path.split('/').all(is_plain))
+}
