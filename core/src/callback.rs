@@ -161,9 +161,10 @@ fn others(query: &str) -> Secret {
 
 /// Parts what was given into the place it came to, if that is told, and the parameters.
 fn split(input: &str) -> Result<(Option<Url>, &str), CallbackError> {
-    let is_url = input.trim_ascii_start().split_once(":/").is_some_and(|(scheme, _)| {
-        scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-    });
+    let after_scheme = input
+        .trim_ascii_start()
+        .trim_start_matches(|next: char| next.is_ascii_alphanumeric() || matches!(next, '+' | '-' | '.'));
+    let is_url = after_scheme.starts_with(":/");
     let input = input.split('#').next().unwrap_or_default();
     if !is_url && !input.starts_with(['/', '?']) {
         return Ok((None, input));
