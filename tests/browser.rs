@@ -221,10 +221,10 @@ impl Browser {
         self.tell("Emulation.clearDeviceMetricsOverride", json!({})).await;
     }
 
-    /// The DevTools protocol, through the driver.
+    /// A command of the browser itself, through the driver.
     async fn tell(&self, command: &str, parameters: Value) -> Value {
         let command = json!({ "cmd": command, "params": parameters });
-        self.client.issue_cmd(Vendor("goog/cdp/execute", command)).await.expect("DevTools")
+        self.client.issue_cmd(Vendor("goog/cdp/execute", command)).await.expect("it is obeyed")
     }
 }
 

@@ -2,10 +2,9 @@
 //! of its, or a refusal.
 
 use http::{Request, Response, StatusCode};
-use proofkey::rand_core::CryptoRng;
 use proofkey::{
-    Authentication, Authorization, Body, Callback, Challenge, Client, Discovery, Error, ErrorCode, Exchange, Pending,
-    ResourceDiscovery, Server, Step, Tokens, UnixTime, Usage, Violation,
+    Authentication, Authorization, Body, Callback, Challenge, Client, Discovery, Error, ErrorCode, Pending,
+    ResourceDiscovery, Server, Tokens, Usage, Violation,
 };
 use proofkey_test_server::{Documents, RegisteredClient, TestServer, redirect_uri};
 use url::Url;
@@ -13,7 +12,7 @@ use url::Url;
 #[path = "support/driver.rs"]
 mod driver;
 
-use driver::Driver;
+use driver::{Call, Driver};
 
 impl Driver {
     fn discover(&self, server: &TestServer) -> Server {
@@ -30,21 +29,6 @@ impl Driver {
     fn photos(&self, server: &TestServer, client: &Client, tokens: &Tokens) -> Response<Vec<u8>> {
         let request = Request::get(server.resource()).body(()).expect("a request");
         self.run(client.call(tokens, request)).expect("an answer")
-    }
-}
-
-/// A request without a token, which no exchange of the library's is.
-struct Call(Option<Request<Body>>);
-
-impl Exchange for Call {
-    type Output = Response<Vec<u8>>;
-
-    fn next_request(&mut self, _: UnixTime, _: &mut dyn CryptoRng) -> Result<Request<Body>, Error> {
-        self.0.take().ok_or(Error::Usage(Usage::OutOfTurn))
-    }
-
-    fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<Self::Output>, Error> {
-        Ok(Step::Done(response))
     }
 }
 
@@ -235,7 +219,7 @@ fn from_a_refused_call_to_an_answer() {
         let url = server.resource();
         let request = || Request::get(&url).body(Body::default()).expect("a request");
 
-        let refused = driver.run(Call(Some(request()))).unwrap();
+        let refused = driver.run(Call::new(request())).unwrap();
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
         let challenge = Challenge::bearer(refused.headers()).expect("a challenge");
         assert_eq!(challenge.resource_metadata, Some(server.resource_metadata_url()));

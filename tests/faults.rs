@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test, its helpers too")]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use proofkey::{Authentication, Callback, Client, CodeExchange, MAX_BODY, Remedy, Tokens};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use transport::{Arm, DEADLINE, Driver, Library, Server, Stream, Then, runtime, serve};
+use transport::{Arm, DEADLINE, Driver, Library, Server, Stream, Then, frame, read_http2, runtime, serve};
 
 mod transport;
 
@@ -23,10 +23,7 @@ mod transport;
 
 #[test]
 fn a_connection_does_not_come_about() {
-    play("nobody listens", |_| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Scene::at(format!("http://{}", listener.local_addr().unwrap()), UNSENT)
-    });
+    play("nobody listens", |_| Scene::at("http://127.0.0.1:1".to_owned(), UNSENT));
     play("no such host", |_| Scene::at("https://nobody.invalid".to_owned(), UNSENT));
     play("reset within the TLS handshake", |_| {
         Scene::tls(Server::accepting(|stream, _| drop(stream.peek(&mut [0]))), UNSENT)
@@ -43,10 +40,9 @@ fn a_connection_does_not_come_about() {
 fn a_request_without_a_body_does_not_leave() {
     let tokens = r#"{"access_token":"canary-access","token_type":"Bearer"}"#;
     let tokens: Tokens = serde_json::from_str(tokens).unwrap();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let scene = Scene::certified(HERE, VALID, Root::Unknown, DISTRUSTED);
     let rows = [
-        (format!("http://{nobody}/"), Remedy::TryLater(None)),
+        ("http://127.0.0.1:1/".to_owned(), Remedy::TryLater(None)),
         ("https://nobody.invalid/".to_owned(), Remedy::TryLater(None)),
         (format!("{}/", scene.origin), Remedy::Report),
     ];
@@ -276,11 +272,6 @@ fn http2_goes_wrong() {
     });
     play("HTTP/2: settings without end", |_| Scene::http2(b"", &frame(4, 0, 0, b""), TOO_LATE).hurried());
     play("HTTP/2: pings without end", |_| Scene::http2(b"", &frame(6, 0, 0, &[0; 8]), TOO_LATE).hurried());
-}
-
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
 }
 
 // The caller gives up.
@@ -550,27 +541,6 @@ fn flooded(stream: &mut dyn Stream, begin: &[u8], more: &[u8], (sent, over): &(A
         sent.fetch_add(much.len(), Ordering::SeqCst);
     }
     over.store(true, Ordering::SeqCst);
-}
-
-/// All frames of a connection up to the end of its first request.
-fn read_http2(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut request = vec![0; 24];
-    stream.read_exact(&mut request).ok()?;
-    loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).ok()?;
-        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-        stream.read_exact(&mut payload).ok()?;
-        request.extend([&head[..], &payload].concat());
-        // SETTINGS: only what is acknowledged holds.
-        if head[3] == 4 && head[4] == 0 {
-            stream.write_all(&frame(4, 1, 0, b"")).ok()?;
-        }
-        // DATA or HEADERS, with END_STREAM.
-        if head[3] <= 1 && head[4] & 1 == 1 {
-            return Some(request);
-        }
-    }
 }
 
 /// TLS 1.0 is 1, as it is SSL 3.1.

@@ -150,7 +150,14 @@ fn every_exchange_ends() {
                 assert!(requests <= *most, "{operation}: {answer} is answered by another request");
                 match exchange.handle_response(response.clone()) {
                     Ok(Step::Again { after }) => now = now.saturating_add(after.max(Duration::from_secs(1))),
-                    Ok(Step::Done(())) | Err(_) => break,
+                    Ok(Step::Done(())) => break,
+                    Err(error) => {
+                        assert!(
+                            !matches!(error, Error::Usage(_)),
+                            "{operation}: {answer} is nobody's mistake here: {error}"
+                        );
+                        break;
+                    }
                 }
             }
             assert!(requests > 0, "{operation} never asked");

@@ -406,9 +406,19 @@ fn plain_http_where_it_was_allowed() {
 /// A server elsewhere has no business on this machine; one on this machine has.
 #[test]
 fn endpoints_on_this_machine_are_for_issuers_on_it() {
-    let local = metadata_with("token_endpoint", json!("http://127.0.0.1:6379/x"));
     let said = "the server's token_endpoint names a host of a private network";
-    assert_eq!(walk(Discovery::new(ISSUER), [response(200, &[JSON], local.to_string())]).refusal(), said);
+    for local in [
+        "http://127.0.0.1:6379/x",
+        "https://localhost./x",
+        "https://any.name.localhost/x",
+        "https://0.0.0.0/x",
+        "https://[::]/x",
+        "https://[::ffff:7f00:1]/x",
+    ] {
+        let document = metadata_with("token_endpoint", json!(local));
+        let refused = walk(Discovery::new(ISSUER), [response(200, &[JSON], document.to_string())]).refusal();
+        assert_eq!(refused, said, "{local}");
+    }
     let issuer = "http://127.0.0.1:8080";
     let own = json!({ "issuer": issuer, "token_endpoint": format!("{issuer}/token") });
     assert!(walk(Discovery::new(issuer), [response(200, &[JSON], own.to_string())]).result.is_ok());

@@ -1,11 +1,11 @@
 //! RFC 8252, Native Apps: the sentences that bind a client which opens no browser and listens on no port itself.
 #![allow(clippy::doc_markdown)] // the sentences stand as the RFC prints them
 
-use proofkey_core::{Client, Error, Usage};
+use proofkey_core::{Callback, Client, Error, Usage};
 
 mod support;
 
-use support::{NOW, Octets, client, server, values};
+use support::{NOW, Octets, STATE, client, server, values};
 
 fn redirecting_to(redirect_uri: &str) -> Result<Client, Error> {
     Client::builder(server(), "s6BhdRkqt3").redirect_uri(redirect_uri).build()
@@ -25,8 +25,36 @@ fn s7_1_a_private_scheme_is_a_domain_name_reversed() {
     for good in ["com.example.app:/oauth2redirect/example-provider", "com.example.app://cb"] {
         assert!(redirecting_to(good).is_ok(), "{good}");
     }
-    for bad in ["myapp://cb", "myapp:/cb", "javascript:alert(1)", "data:text/html,x", "file:///cb", "vbscript:x"] {
+    for bad in [
+        "com.:/cb",
+        "com..example:/cb",
+        "com.example.app:cb",
+        "myapp://cb",
+        "myapp:/cb",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "file:///cb",
+        "vbscript:x",
+    ] {
         assert!(matches!(redirecting_to(bad), Err(Error::Usage(Usage::RedirectUri(_)))), "{bad}");
+    }
+}
+
+/// Section 7.1: "When the browser or another app attempts to load a URI with a private-use URI scheme, the app that
+/// registered it is launched to handle the request", and is given the whole URI.
+#[test]
+fn s7_1_the_application_is_given_the_uri() {
+    let redirect_uri = "com.example.app:/oauth2redirect/example-provider";
+    let client = redirecting_to(redirect_uri).unwrap();
+    for (given, fits) in [
+        (redirect_uri, true),
+        ("com.example.app:/oauth2redirect/another", false),
+        ("com.example.other:/oauth2redirect/example-provider", false),
+        ("https://com.example.app/oauth2redirect/example-provider", false),
+    ] {
+        let (_, pending) = client.authorize().redirect(NOW, &mut Octets::appendix_b()).unwrap();
+        let callback = Callback::parse(&format!("{given}?code=SplxlOBeZQQYbYS6WxSbIA&state={STATE}")).unwrap();
+        assert_eq!(pending.accept(callback).is_ok(), fits, "{given}");
     }
 }
 

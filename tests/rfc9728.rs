@@ -243,6 +243,10 @@ fn s7_6_the_server_speaks_for_itself() {
     assert!(matches!(lie.result, Err(Error::Violation(Violation::Issuer))));
     let nowhere = walk(ResourceDiscovery::new(RESOURCE), [found(&resource_metadata()), missing(), missing()]);
     assert!(matches!(nowhere.result, Err(Error::Violation(Violation::NoMetadata(missed))) if missed.len() == 2));
+    // It is the resource that errs here, not the caller.
+    let document = json!({ "resource": RESOURCE, "authorization_servers": [format!("{ISSUER}/.well-known/x")] });
+    let said = "the server's authorization_servers must be the issuer itself, not the address of its metadata";
+    assert_eq!(refused(&document).to_string(), said);
     let second = json!({ "resource": RESOURCE, "authorization_servers": [ISSUER, "https://other.example"], "x": 1 });
     let walk = walk(ResourceDiscovery::new(RESOURCE), [found(&second), missing(), found(&metadata())]);
     let known = walk.result.unwrap();

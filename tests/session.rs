@@ -264,6 +264,92 @@ fn what_is_not_the_grants_end_keeps_the_tokens() {
     }
 }
 
+/// "The first time [..] the refresh is tried once more. The second time [..] it is [`Next::LogIn`]", until there are new
+/// tokens, or the same ones are installed again.
+#[test]
+fn a_refresh_token_is_sent_again_after_one_lost_answer_and_not_after_two() {
+    for (remedy, told) in [
+        (Remedy::TryLater(None), Remedy::TryLater(Some(SECOND * 2))),
+        (Remedy::TryLater(Some(SECOND * 9)), Remedy::TryLater(Some(SECOND * 10))),
+        (Remedy::Report, Remedy::Report),
+    ] {
+        let own = tokens(Some((NOW - 3600, NOW)), Some("RT1"));
+        let mut session = Session::new(client(), own.clone()).expect("its own");
+        let (ticket, _) = begin(&mut session, NOW);
+        let done = session.lost(ticket, remedy, at(NOW));
+        assert!(matches!(done, Completion::Failed(said) if said == told), "{done:?}");
+        assert!(matches!(peek(&mut session, NOW, 0), Said::Later(_)), "{remedy:?}");
+
+        let (ticket, _) = begin(&mut session, NOW + 10);
+        let done = session.lost(ticket, remedy, at(NOW + 10));
+        assert!(matches!(done, Completion::Failed(Remedy::LogInAgain)), "{done:?}");
+        for now in [NOW + 10, NOW + 100, u64::MAX] {
+            assert_eq!(peek(&mut session, now, 0), Said::LogIn, "{remedy:?}");
+        }
+        assert!(session.tokens().is_some(), "nobody knows that they are dead");
+
+        session.install(own).expect("its own");
+        assert_eq!(peek(&mut session, NOW + 11, 0), Said::Refresh, "{remedy:?}");
+    }
+}
+
+/// What is lost is counted, and what is known is not: a refusal, or a request that was never sent.
+#[test]
+fn what_is_known_to_have_failed_is_no_loss() {
+    let mut session = Session::new(client(), tokens(Some((NOW - 3600, NOW)), Some("RT1"))).expect("its own");
+    for round in 0..5 {
+        fail(&mut session, Remedy::TryLater(None), NOW + round * 100);
+    }
+    let (ticket, _) = begin(&mut session, NOW + 500);
+    assert!(later(&session.lost(ticket, Remedy::TryLater(None), at(NOW + 500))).is_some());
+    // Nor does it undo the loss.
+    fail(&mut session, Remedy::TryLater(None), NOW + 600);
+    let (ticket, _) = begin(&mut session, NOW + 700);
+    let done = session.lost(ticket, Remedy::TryLater(None), at(NOW + 700));
+    assert!(matches!(done, Completion::Failed(Remedy::LogInAgain)), "{done:?}");
+}
+
+/// A refresh token that has come since is another one.
+#[test]
+fn new_tokens_forget_what_was_lost() {
+    let mut session = Session::new(client(), tokens(Some((NOW - 3600, NOW)), Some("RT1"))).expect("its own");
+    for round in 0..5 {
+        let now = NOW + round * 100;
+        let (ticket, _) = begin(&mut session, now);
+        assert!(later(&session.lost(ticket, Remedy::TryLater(None), at(now))).is_some(), "{round}");
+        let (ticket, exchange) = begin(&mut session, now + 10);
+        let renewed = answer(exchange, now + 10, &json!({"access_token": "AT2", "expires_in": 1}));
+        assert!(matches!(session.complete(ticket, Ok(renewed), at(now + 10)), Completion::Renewed(_)));
+    }
+}
+
+/// "The tokens are held and used as long as they last."
+#[test]
+fn tokens_last_although_their_renewal_was_lost() {
+    let own = tokens(Some((NOW - 3555, NOW + 45)), Some("RT1"));
+    let mut session = Session::new(client(), own.clone()).expect("its own");
+    for now in [NOW, NOW + 10] {
+        let (ticket, _) = begin(&mut session, now);
+        assert!(matches!(session.lost(ticket, Remedy::TryLater(None), at(now)), Completion::Failed(_)));
+    }
+    assert_eq!(peek(&mut session, NOW + 44, 0), Said::Use);
+    assert_eq!(peek(&mut session, NOW + 45, 0), Said::LogIn);
+    session.reject(&own);
+    assert_eq!(peek(&mut session, NOW + 11, 0), Said::LogIn);
+}
+
+/// A loss that comes after a login is the old login's.
+#[test]
+fn what_was_lost_before_a_login_is_not_counted() {
+    let mut session = Session::new(client(), tokens(Some((NOW - 3600, NOW)), Some("RT1"))).expect("its own");
+    let (ticket, _) = begin(&mut session, NOW);
+    session.install(tokens(Some((NOW - 3600, NOW)), Some("RT2"))).expect("its own");
+    let done = session.lost(ticket, Remedy::TryLater(None), at(NOW));
+    assert!(matches!(done, Completion::Stale(None)), "{done:?}");
+    let (ticket, _) = begin(&mut session, NOW);
+    assert!(later(&session.lost(ticket, Remedy::TryLater(None), at(NOW))).is_some());
+}
+
 /// RFC 6749 section 5.2: "`invalid_grant`: The provided authorization grant (e.g., authorization code, resource owner
 /// credentials) or refresh token is invalid, expired, revoked [..]"
 #[test]

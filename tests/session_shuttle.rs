@@ -1,13 +1,14 @@
 //! The session's machine behind a mutex, under many schedules of threads that ask, refuse, log in, log out and give up.
 //!
 //! The driver here is the transports', with threads for tasks. The server rotates strictly: a refresh token that is
-//! presented twice fails the test. Shuttle fails it, too, if all threads that are left wait for each other.
+//! presented twice ends the grant, and fails the test unless the first answer was lost; a third time always fails it.
+//! Shuttle fails it, too, if all threads that are left wait for each other.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::Response;
+use http::{Response, StatusCode};
 use proofkey::rand_core::{TryCryptoRng, TryRng};
 use proofkey::{Client, Completion, Exchange, Next, Refresh, Remedy, Server, Session, Step, Ticket, Tokens, UnixTime};
 use serde_json::json;
@@ -61,15 +62,24 @@ struct State {
     running: u32,
 }
 
-/// The generation of each grant's refresh token that is good.
+/// What the server knows of each grant.
 #[derive(Default)]
-struct Grants(HashMap<u32, u32>);
+struct Grants(HashMap<u32, Grant>);
+
+#[derive(Default)]
+struct Grant {
+    /// The generation of the refresh token that is good.
+    good: u32,
+    /// The answer that would have said so was lost.
+    lost: bool,
+    dead: bool,
+}
 
 impl World {
     fn new() -> Self {
         let session = Session::new(client(), tokens(0, 0, NOW)).expect("its own");
         let state = State { session, now: NOW, grant: Some(0), logins: 0, current: 0, running: 0 };
-        let server = Grants(HashMap::from([(0, 0)]));
+        let server = Grants(HashMap::from([(0, Grant::default())]));
         Self { state: Mutex::new(state), changed: Condvar::new(), server: Mutex::new(server) }
     }
 
@@ -124,29 +134,40 @@ impl World {
         }
     }
 
-    /// A refresh in a task of its own, which may be cut off before it has sent anything.
+    /// A refresh in a task of its own, which may be cut off before it has sent anything, or before it has the answer.
     fn refresh(&self, ticket: Ticket, mut refresh: Refresh) {
-        let outcome = match shuttle::rand::thread_rng().gen_range(0..6) {
-            0 => Err(Remedy::TryLater(None)),
-            1 => Err(Remedy::FixConfiguration),
+        let chance = shuttle::rand::thread_rng().gen_range(0..8);
+        let outcome = match chance {
+            0 => Some(Err(Remedy::TryLater(None))),
+            1 => Some(Err(Remedy::FixConfiguration)),
+            // The server has not seen it, but who knows.
+            2 => None,
             _ => {
                 let now = UnixTime::from_secs(self.state.lock().expect("no panic").now);
                 let request = refresh.next_request(now, &mut Nothing).expect("a request");
                 let form = str::from_utf8(request.body().as_ref()).expect("a form").to_owned();
-                let answer = self.server.lock().expect("no panic").rotate(&form);
+                let lost = chance == 3;
+                let answer = self.server.lock().expect("no panic").rotate(&form, lost);
                 thread::yield_now();
                 match refresh.handle_response(answer) {
-                    Ok(Step::Done(tokens)) => Ok(Arc::new(tokens)),
+                    _ if lost => None,
+                    Ok(Step::Done(tokens)) => Some(Ok(Arc::new(tokens))),
                     Ok(Step::Again { .. }) => unreachable!("a refresh is one request"),
-                    Err(error) => Err(error.remedy()),
+                    Err(error) => Some(Err(error.remedy())),
                 }
             }
         };
         let mut state = self.state.lock().expect("no panic");
         let now = UnixTime::from_secs(state.now);
         let fresh = state.session.is_current(&ticket);
-        let done = state.session.complete(ticket, outcome, now);
+        let done = match outcome {
+            Some(outcome) => state.session.complete(ticket, outcome, now),
+            None => state.session.lost(ticket, Remedy::TryLater(None), now),
+        };
         assert_eq!(fresh, !matches!(done, Completion::Stale(_)));
+        if fresh && state.session.tokens().is_none() {
+            state.grant = None;
+        }
         state.running -= 1;
         if fresh {
             state.current -= 1;
@@ -159,7 +180,7 @@ impl World {
         let mut state = self.state.lock().expect("no panic");
         state.logins += 1;
         let number = state.logins;
-        self.server.lock().expect("no panic").0.insert(number, 0);
+        self.server.lock().expect("no panic").0.insert(number, Grant::default());
         let tokens = tokens(number, 0, state.now);
         state.session.install(tokens).expect("its own");
         state.grant = Some(number);
@@ -189,17 +210,27 @@ impl World {
         };
         let (number, generation) = grant(held);
         assert_eq!(Some(number), state.grant);
-        assert_eq!(self.server.lock().expect("no panic").0[&number], generation);
+        let server = self.server.lock().expect("no panic");
+        assert_eq!(server.0[&number].good, generation + u32::from(server.0[&number].lost));
     }
 }
 
 impl Grants {
-    fn rotate(&mut self, form: &str) -> Response<Vec<u8>> {
+    fn rotate(&mut self, form: &str, lost: bool) -> Response<Vec<u8>> {
         let presented = form.split('&').find_map(|pair| pair.strip_prefix("refresh_token=")).expect("a refresh token");
         let (number, generation) = parse(presented);
-        let good = self.0.get_mut(&number).expect("a grant of this server");
-        assert_eq!(*good, generation, "a refresh token is used twice");
-        *good += 1;
+        let grant = self.0.get_mut(&number).expect("a grant of this server");
+        assert!(!grant.dead, "a refresh token is used after two answers were lost, or after a refusal");
+        if grant.good != generation {
+            assert!(grant.lost && grant.good == generation + 1, "a refresh token is used twice");
+            grant.dead = true;
+            let mut refusal = Response::new(br#"{"error":"invalid_grant"}"#.to_vec());
+            *refusal.status_mut() = StatusCode::BAD_REQUEST;
+            return refusal;
+        }
+        grant.good += 1;
+        grant.lost = lost;
+        let good = grant.good;
         let body = json!({"access_token": format!("AT.{number}.{good}"), "token_type": "Bearer", "expires_in": 3600,
                           "refresh_token": format!("RT.{number}.{good}")});
         Response::new(body.to_string().into_bytes())

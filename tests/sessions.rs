@@ -65,6 +65,8 @@ each! {
     a_hook_that_hangs_holds_nobody_for_ever
     an_outage_costs_one_request_and_everybody_shares_its_error
     an_answer_that_does_not_come_ends_for_everybody
+    a_lost_answer_is_worth_one_more_try
+    what_was_never_sent_is_tried_again
     tokens_that_last_are_used_while_their_renewal_fails
     a_dead_grant_costs_one_request_until_there_are_new_tokens
     a_logout_during_a_refresh_leaves_nobody_a_token
@@ -235,6 +237,40 @@ mod cases {
             assert!(matches!(failure.remedy, Remedy::TryLater(_)), "{failure:?}");
         }
         assert!(script.requests() <= 3, "the back-off holds: {}", script.requests());
+    }
+
+    /// The server may have acted, and many forgive a second use: but no third one.
+    pub(super) fn a_lost_answer_is_worth_one_more_try<S: Subject>() {
+        for forgiven in [true, false] {
+            let tries = AtomicUsize::new(0);
+            let script = Script::start(move |_| {
+                let first = tries.fetch_add(1, Ordering::SeqCst) == 0;
+                if first || !forgiven { String::new() } else { granted(3600) }
+            });
+            let session = S::new(&script.client(), expired(&script.tokens()));
+            let failure = session.tokens().unwrap_err();
+            assert!(matches!(failure.remedy, Remedy::TryLater(Some(_))) && failure.ambiguous, "{failure:?}");
+            thread::sleep(FIRST_BACK_OFF);
+            if forgiven {
+                assert_eq!(access(&session.tokens().unwrap()), "new");
+            } else {
+                for failure in session.crowd(20, S::tokens).map(Result::unwrap_err) {
+                    assert!(failure.remedy == Remedy::LogInAgain && failure.ambiguous, "{failure:?}");
+                }
+            }
+            assert_eq!(script.requests(), 2);
+        }
+    }
+
+    pub(super) fn what_was_never_sent_is_tried_again<S: Subject>() {
+        // Nobody listens there.
+        let script = Script { origin: "http://127.0.0.1:1".to_owned(), requests: Arc::default() };
+        let session = S::new(&script.client(), expired(&script.tokens()));
+        for _ in 0..2 {
+            let failure = session.tokens().unwrap_err();
+            assert!(matches!(failure.remedy, Remedy::TryLater(Some(_))) && !failure.ambiguous, "{failure:?}");
+            thread::sleep(FIRST_BACK_OFF);
+        }
     }
 
     pub(super) fn tokens_that_last_are_used_while_their_renewal_fails<S: Subject>() {
@@ -652,18 +688,19 @@ trait AsyncSubject: Subject {
 #[derive(Debug)]
 struct Failure {
     remedy: Remedy,
+    ambiguous: bool,
     /// All that a log could say of it and its sources.
     printed: String,
 }
 
-fn told(error: &(dyn std::error::Error + 'static), remedy: Remedy) -> Failure {
+fn told(error: &(dyn std::error::Error + 'static), remedy: Remedy, ambiguous: bool) -> Failure {
     let mut printed = String::new();
     let mut next = Some(error);
     while let Some(error) = next {
         write!(printed, "{error} | {error:?} || ").unwrap();
         next = error.source();
     }
-    Failure { remedy, printed }
+    Failure { remedy, ambiguous, printed }
 }
 
 macro_rules! over_async {
@@ -676,7 +713,7 @@ macro_rules! over_async {
             pub(super) struct Session(Inner);
 
             fn failure(error: Error) -> Failure {
-                told(&error, error.remedy())
+                told(&error, error.remedy(), error.ambiguous())
             }
 
             impl Subject for Session {
@@ -752,7 +789,7 @@ mod over_ureq {
 
     #[allow(clippy::needless_pass_by_value, reason = "what map_err gives")]
     fn failure(error: Error) -> Failure {
-        told(&error, error.remedy())
+        told(&error, error.remedy(), error.ambiguous())
     }
 
     impl Subject for Session {
@@ -970,6 +1007,9 @@ fn chance() -> u64 {
 }
 
 const CALLERS: usize = 1000;
+
+/// A second, the one in which it failed, and some.
+const FIRST_BACK_OFF: Duration = Duration::from_millis(2100);
 
 /// Long enough for a crowd to gather.
 const SLOW: Duration = Duration::from_millis(300);

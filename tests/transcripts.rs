@@ -9,15 +9,18 @@
 //!
 //! A login may `discover` its server by an issuer, and `push` itself to an endpoint before it leaves. Where there is a
 //! `quirk`, `without` is what is said where it is not forgiven.
+//!
+//! Those with a server's name are its real answers, recorded by `interop.rs`, with all that is secret replaced.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use proofkey_core::{
-    Authentication, Authorization, Callback, Challenge, Client, Discovery, Error, Exchange, Quirks, Scope, Secret,
-    Server, Step, TokenState, Tokens, UnixTime,
+    Authentication, Authorization, Callback, Client, Discovery, Error, Exchange, Quirks, Secret, Server, Step, Tokens,
+    UnixTime,
 };
 
+#[path = "support/figure.rs"]
+mod figure;
 mod support;
 
 /// What is compared: leaving requests, what comes back, the end. Whoever asks for the next block says its mark.
@@ -136,10 +139,7 @@ fn told(transcript: &mut Transcript<'_>) -> Result<String, Error> {
         }
         Some("device") => {
             let pending = run(transcript, client.device().scope(transcript.words("scope")))?;
-            let shown = format!("{} at {}", pending.user_code(), pending.verification_uri());
-            let complete = pending.verification_uri_complete().into_iter().map(str::to_owned);
-            let shown: Vec<_> = [shown].into_iter().chain(complete).collect();
-            assert_eq!(shown.join("\n"), transcript.next('='));
+            assert_eq!(figure::device(&pending), transcript.next('='));
             run(transcript, client.poll(pending)).map(|tokens| stored(&tokens))
         }
         Some("call") => {
@@ -147,7 +147,7 @@ fn told(transcript: &mut Transcript<'_>) -> Result<String, Error> {
             let body = transcript.all("body").next().unwrap_or_default();
             let request = http::Request::builder().method(method).uri(url).body(body).expect("a request");
             let exchange = client.call(&tokens(), request);
-            run(transcript, exchange).map(|response| answered(&response))
+            run(transcript, exchange).map(|response| figure::answer(&response))
         }
         Some("revoke") => {
             let exchange = client.revoke(&tokens())?;
@@ -155,7 +155,7 @@ fn told(transcript: &mut Transcript<'_>) -> Result<String, Error> {
         }
         Some("introspect") => {
             let exchange = client.introspect(&Secret::new(transcript.one("token")));
-            run(transcript, exchange).map(|state| known(&state))
+            run(transcript, exchange).map(|state| figure::state(&state))
         }
         Some(other) => panic!("nobody does {other}"),
     }
@@ -185,45 +185,12 @@ fn run<X: Exchange>(transcript: &mut Transcript<'_>, mut exchange: X) -> Result<
             now = now.saturating_add(after);
         }
         let request = exchange.next_request(now, &mut support::Octets::appendix_b())?;
-        let mut printed = format!("{} {} {:?}\n", request.method(), request.uri(), request.version());
-        for (name, value) in request.headers() {
-            writeln!(printed, "{name}: {}", value.to_str().expect("ASCII")).expect("a string takes anything");
-        }
-        let body = str::from_utf8(request.body().as_ref()).expect("ASCII");
-        if !body.is_empty() {
-            printed = printed + "\n" + body;
-        }
-        assert_eq!(printed.trim_end(), transcript.next('>'));
+        assert_eq!(figure::request(&request), transcript.next('>'));
         match exchange.handle_response(response(&transcript.next('<')))? {
             Step::Again { after: delay } => after = delay,
             Step::Done(output) => return Ok(output),
         }
     }
-}
-
-/// What a resource answered, and what it asks of a bearer token.
-fn answered(response: &http::Response<Vec<u8>>) -> String {
-    let mut told = format!("{}\n{}", response.status(), str::from_utf8(response.body()).expect("text"));
-    if let Some(bearer) = Challenge::bearer(response.headers()) {
-        let scope = bearer.scope.as_ref().map(Scope::as_str);
-        writeln!(told, "error: {:?}", bearer.error).expect("a string takes anything");
-        writeln!(told, "scope: {scope:?}").expect("a string takes anything");
-        writeln!(told, "realm: {:?}", bearer.realm).expect("a string takes anything");
-    }
-    told.trim_end().to_owned()
-}
-
-/// What a server said of a token.
-fn known(state: &TokenState) -> String {
-    let scope = state.scope().map(Scope::as_str);
-    let expires_at = state.expires_at().map(UnixTime::as_secs);
-    format!(
-        "active: {}\nscope: {scope:?}\nclient_id: {:?}\nsub: {:?}\nexp: {expires_at:?}\n{}",
-        state.is_active(),
-        state.client_id(),
-        state.subject(),
-        state.extra().as_json()
-    )
 }
 
 fn response(block: &str) -> http::Response<Vec<u8>> {

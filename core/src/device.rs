@@ -7,7 +7,8 @@
 //! ```
 //!
 //! What comes of it is shown to the person, kept as long as need be, and [polled](crate::Client::poll) with. Refused: a
-//! code or an address that would do more, on a terminal or to a browser, than be read.
+//! code or an address that would do more, on a terminal or to a browser, than be read; a code that ends before the first
+//! poll.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -109,7 +110,11 @@ impl Exchange for DeviceAuthorization {
             }
             let lifetime = Duration::from_secs(lifetime).min(LONGEST_LIFE);
             // RFC 8628 section 3.2: "If no value is provided, clients MUST use 5 as the default."
-            let interval = interval.seconds_at_least()?.map_or(INTERVAL, Duration::from_secs);
+            let wait = interval.seconds_at_least()?.map_or(INTERVAL, Duration::from_secs).max(SHORTEST_INTERVAL);
+            // Nobody need be shown a code that ends before the first poll.
+            if wait >= lifetime {
+                return Err(interval.invalid().into());
+            }
             let page = if page.is_absent() && own.settings.quirks.verification_url { url } else { page };
             Ok(DevicePending {
                 device_code: endpoint::credential(device_code)?.ok_or(device_code.missing())?,
@@ -117,7 +122,7 @@ impl Exchange for DeviceAuthorization {
                 verification_uri: text(page, is_page)?.ok_or(page.missing())?,
                 verification_uri_complete: text(complete, is_page)?,
                 expires_at: asked.saturating_add(lifetime),
-                interval: interval.clamp(SHORTEST_INTERVAL, lifetime),
+                interval: wait,
                 issuer: own.issuer.clone(),
                 client_id: own.client_id.clone(),
                 token_endpoint: own.token_endpoint.clone(),

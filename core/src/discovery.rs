@@ -87,6 +87,12 @@ impl Discovery {
         self
     }
 
+    /// Looks for the places now, where the name is not the caller's own.
+    pub(crate) fn begin(mut self) -> Result<Self, Usage> {
+        self.candidates = Some(self.places()?);
+        Ok(self)
+    }
+
     /// The places in order, each once.
     fn places(&self) -> Result<VecDeque<Uri>, Usage> {
         let url = vet_issuer(&self.issuer, self.allow_http)?;
@@ -136,7 +142,7 @@ impl Discovery {
             _ => Violation::Invalid("metadata"),
         })?;
         // A stranger's server has no business on this machine.
-        let is_local = |text: &str| uri::web(text).is_ok_and(|url| uri::is_loopback(&url));
+        let is_local = |text: &str| uri::web(text).is_ok_and(|url| uri::is_this_machine(&url));
         if !self.allow_local
             && !is_local(&self.issuer)
             && let Some((name, _)) = server.endpoints().find(|(_, endpoint)| is_local(endpoint))

@@ -92,6 +92,7 @@ pub(crate) fn answer<T>(
     let forgiven = registration.settings.quirks.success_of_any_kind && head.status.is_success();
     let read = if head.status == success || forgiven { read(&head, &body) } else { Err(refusal(&head, &body, asked)) };
     body.as_mut_slice().zeroize();
+    drop(body);
     read.map_err(|error| conceal(error, registration, sent))
 }
 
@@ -192,7 +193,9 @@ fn refusal(head: &Parts, body: &[u8], asked: UnixTime) -> Error {
         Ok(Some(error)) => error.into(),
         // It is down or busy; what it says meanwhile is noise.
         _ if is_transient(status) => transient(head, asked).into(),
-        Ok(None) | Err(Violation::NotJson | Violation::TooLong) => Violation::Status(status).into(),
+        Ok(None) | Err(Violation::NotJson | Violation::TooLong | Violation::TooManyValues) => {
+            Violation::Status(status).into()
+        }
         Err(violation) => violation.into(),
     }
 }

@@ -166,6 +166,8 @@ pub enum Violation {
     RedirectFollowed,
     /// A body longer than [`MAX_BODY`](crate::MAX_BODY).
     TooLong,
+    /// A body of more values than any answer needs, 16,384: `{"a":[0,0,0,..`. Each takes more memory than it has letters.
+    TooManyValues,
     /// A body that is not one JSON object in UTF-8: `<html>`, `[1]`, `{"a":1} x`.
     NotJson,
     /// A required member is missing, null or empty: `{"token_type":"Bearer"}`.
@@ -209,6 +211,7 @@ impl fmt::Display for Violation {
                 f.write_str("the HTTP client followed a redirect; build it so that it follows none")
             }
             Self::TooLong => write!(f, "the server's answer is longer than {} bytes", crate::MAX_BODY),
+            Self::TooManyValues => f.write_str("the server's answer has more values than any answer needs"),
             Self::NotJson => f.write_str("the server's answer is not a JSON object"),
             Self::Missing(name) => write!(f, "the server's answer has no {name}"),
             Self::Invalid(name) => write!(f, "{name} in the server's answer has the wrong type or value"),

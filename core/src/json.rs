@@ -30,6 +30,9 @@ pub(crate) fn members<'a, const N: usize>(
     let text = std::str::from_utf8(body).map_err(|_| Violation::NotJson)?;
     // RFC 8259 section 8.1: "implementations .. MAY ignore the presence of a byte order mark".
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    if body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MAX_VALUES {
+        return Err(Violation::TooManyValues);
+    }
     let mut found = names.map(|name| Member { name, raw: None });
     let mut extra = String::new();
     let mut repeated = None;
@@ -45,8 +48,11 @@ pub(crate) fn members<'a, const N: usize>(
     }
 }
 
-/// A form as an object of strings; `None` if it is no form.
+/// A form as an object of strings; `None` if it is no form, or longer than one would be.
 pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
+    if body.len() > MAX_FORM {
+        return None;
+    }
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
     let mut members = String::new();
     for (name, value) in form::pairs(text.trim_ascii()) {
@@ -375,3 +381,10 @@ fn rounded(text: &str, round: fn(f64) -> f64) -> Option<u64> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     (value >= 0.0).then(|| round(value) as u64)
 }
+
+/// Of one body, its own object included, counted by what begins them. Answers have tens, and metadata hundreds; a value
+/// takes tens of bytes once it is read, also where it took two to write.
+const MAX_VALUES: usize = 16 * 1024;
+
+/// In bytes. A character of a form may become six in JSON.
+const MAX_FORM: usize = 64 * 1024;

@@ -23,6 +23,9 @@
 //!                        └──► Tokens ──► call, refresh, introspect, revoke; or a Session, which keeps them fresh
 //! ```
 //!
+//! Where there is no browser, [`Client::device`] gives a code to show, and [`Client::poll`] waits for the tokens. Client
+//! credentials need nobody at all.
+//!
 //! Values persist: [`Server`], [`Pending`] and [`Tokens`] are serde data that outlive a process. Machines loop: what has
 //! steps is an [`Exchange`], driven by whoever can send a request.
 //!

@@ -127,17 +127,19 @@ impl ResourceDiscovery {
         }
         let issuer = servers.list()?.and_then(|servers| servers.into_iter().next()).ok_or(servers.missing())?;
         let refuse = |why| Violation::Metadata("authorization_servers", why);
-        let url = vet_issuer(&issuer, false).map_err(|usage| match usage {
+        let blame = |usage| match usage {
             Usage::Endpoint(_, why) => refuse(why),
             _ => servers.invalid(),
-        })?;
+        };
+        let url = vet_issuer(&issuer, false).map_err(blame)?;
         if !self.may_go(&url) {
             return Err(refuse("names a host of a private network").into());
         }
+        let discovery = Discovery::new(issuer).quirks(self.quirks).allow_local(self.allow_private);
         Ok(Found {
             scopes_supported: scopes.list()?.unwrap_or_default(),
             extra,
-            discovery: Discovery::new(issuer).quirks(self.quirks).allow_local(self.allow_private),
+            discovery: discovery.begin().map_err(blame)?,
         })
     }
 }

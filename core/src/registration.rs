@@ -182,7 +182,7 @@ pub(crate) fn vet_redirect_uri(text: &str) -> Result<(), Usage> {
     }
     match url.scheme() {
         "https" | "http" => uri::secure(text).map(drop).map_err(Usage::RedirectUri),
-        scheme if scheme.contains('.') && text.contains(":/") => Ok(()),
+        scheme if scheme.contains('.') && !scheme.split('.').any(str::is_empty) && text.contains(":/") => Ok(()),
         _ => Err(Usage::RedirectUri(
             "must be https, http on a loopback host, or of a reverse-domain scheme (com.example.app:/)",
         )),

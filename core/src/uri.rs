@@ -4,7 +4,7 @@
 //! used to make two parsers see two hosts, so what needs forgiving is refused, with a reason that never quotes the text
 //! (it may hold a password).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
@@ -80,14 +80,28 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether this host is this machine by any name or address that is known for it: more than [`is_loopback`] trusts.
+pub(crate) fn is_this_machine(url: &Url) -> bool {
+    let is_own = |address: IpAddr| address.is_loopback() || address.is_unspecified();
+    match url.host() {
+        Some(Host::Domain(domain)) => is_localhost(domain),
+        Some(Host::Ipv4(address)) => is_own(address.into()),
+        Some(Host::Ipv6(address)) => is_own(address.to_canonical()),
+        None => false,
+    }
+}
+
+/// RFC 6761 section 6.3: "localhost." and any name that falls within ".localhost." are loopback.
+fn is_localhost(domain: &str) -> bool {
+    let domain = domain.trim_end_matches('.');
+    domain == "localhost" || domain.ends_with(".localhost")
+}
+
 /// Whether this host could be anybody's: not an address of this machine or of a private network, nor `localhost`. What a
 /// name resolves to is not known here.
 pub(crate) fn is_public(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(domain)) => {
-            let domain = domain.trim_end_matches('.');
-            domain != "localhost" && !domain.ends_with(".localhost")
-        }
+        Some(Host::Domain(domain)) => !is_localhost(domain),
         Some(Host::Ipv4(address)) => is_public_v4(address),
         Some(Host::Ipv6(address)) => {
             // RFC 4291 section 2.4: what is global begins with these three bits. Of that, 2002::/16 embeds IPv4 addresses,

@@ -13,10 +13,6 @@ install() {
     # The server is a link, so that it can be edited; its imports are looked up beside the link.
     for server in server.*; do ln -s "../../$server" "$fresh"; done
     cp "$lock" package.json "$fresh" 2>/dev/null || cp "$lock" "$fresh"
-    if (cd "$fresh" && "$@") >&2; then
-        [ -d "$installed" ] || mv "$fresh" "$installed"
-    else
-        rm -rf "$fresh"
-        return 1
-    fi
+    (cd "$fresh" && "$@") >&2 || { rm -rf "$fresh"; return 1; }
+    if [ -d "$installed" ]; then rm -rf "$fresh"; else mv "$fresh" "$installed"; fi
 }

@@ -82,7 +82,7 @@ struct Endpoints {
 
 impl Running {
     /// Installs it, if that has not been done, starts it, and waits until it is ready.
-    pub(crate) fn start(kind: Kind, arguments: &[&str]) -> Self {
+    pub(crate) fn start(kind: Kind, arguments: &[&str]) -> Result<Self, String> {
         let folder = folder().join(kind.name());
         let mut log = tempfile::tempfile().expect("a file");
         let mut process = Command::new(folder.join("start.sh"))
@@ -91,7 +91,7 @@ impl Running {
             .stdout(Stdio::piped())
             .stderr(log.try_clone().expect("a handle"))
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
         let output = process.stdout.take().expect("a pipe");
         let (ready, line) = mpsc::channel();
         std::thread::spawn(move || {
@@ -104,12 +104,12 @@ impl Running {
         });
         let line = line.recv_timeout(DEADLINE).unwrap_or_default();
         if let Ok(said) = serde_json::from_str(&line) {
-            return Self { process, said };
+            return Ok(Self { process, said });
         }
         stop(&mut process);
         let mut warnings = String::new();
         let _ = log.rewind().and_then(|()| log.read_to_string(&mut warnings));
-        panic!("{} did not start: {line:?} {warnings}", kind.name());
+        Err(format!("{} did not start: {line:?} {warnings}", kind.name()))
     }
 
     /// The server: discovered, or by hand where it has no metadata.

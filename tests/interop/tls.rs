@@ -43,12 +43,13 @@ impl Authority {
             Leaf::SelfSigned => parameters.self_signed(&key),
             Leaf::Good | Leaf::Expired => parameters.signed_by(&key, &self.issuer),
         };
-        let file = |what: &str, pem: String| {
-            let path = self.folder.path().join(format!("{leaf:?}.{what}.pem"));
+        let folder = tempfile::tempdir_in(&self.folder).expect("a folder").keep();
+        let file = |name: &str, pem: String| {
+            let path = folder.join(name);
             fs::write(&path, pem).expect("a file");
             path
         };
-        (file("certificate", certificate.expect("a certificate").pem()), file("key", key.serialize_pem()))
+        (file("certificate.pem", certificate.expect("a certificate").pem()), file("key.pem", key.serialize_pem()))
     }
 
     /// The transport over a client of the caller's, which trusts this authority.

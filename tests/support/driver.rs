@@ -4,7 +4,8 @@
 use std::fmt;
 
 use http::{Request, Response};
-use proofkey::{Authorization, Client, Error, Exchange, Pending, Tokens};
+use proofkey::rand_core::CryptoRng;
+use proofkey::{Authorization, Body, Client, Error, Exchange, Pending, Step, Tokens, UnixTime, Usage};
 use url::Url;
 
 /// Which transport.
@@ -140,6 +141,27 @@ impl fmt::Display for Driver {
             Transport::Ureq(_) => Library::Ureq,
         }
         .fmt(f)
+    }
+}
+
+/// A request without a token, which no exchange of the library's is.
+pub(crate) struct Call(Option<Request<Body>>);
+
+impl Call {
+    pub(crate) fn new(request: Request<Body>) -> Self {
+        Self(Some(request))
+    }
+}
+
+impl Exchange for Call {
+    type Output = Response<Vec<u8>>;
+
+    fn next_request(&mut self, _: UnixTime, _: &mut dyn CryptoRng) -> Result<Request<Body>, Error> {
+        self.0.take().ok_or(Error::Usage(Usage::OutOfTurn))
+    }
+
+    fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<Self::Output>, Error> {
+        Ok(Step::Done(response))
     }
 }
 

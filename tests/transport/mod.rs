@@ -413,6 +413,33 @@ fn is_whole(request: &[u8]) -> bool {
     request.len() >= end + 4 + length
 }
 
+/// A frame of HTTP/2.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// All frames of a connection up to the end of its first request.
+pub(crate) fn read_http2(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut request = vec![0; 24];
+    stream.read_exact(&mut request).ok()?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).ok()?;
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).ok()?;
+        request.extend([&head[..], &payload].concat());
+        // SETTINGS: only what is acknowledged holds.
+        if head[3] == 4 && head[4] == 0 {
+            stream.write_all(&frame(4, 1, 0, b"")).ok()?;
+        }
+        // DATA or HEADERS, with END_STREAM.
+        if head[3] <= 1 && head[4] & 1 == 1 {
+            return Some(request);
+        }
+    }
+}
+
 pub(crate) fn parts(request: &[u8]) -> (&str, &[u8]) {
     let end = request.windows(4).position(|window| window == b"\r\n\r\n").expect("the head's end") + 4;
     (std::str::from_utf8(&request[..end]).expect("a head in ASCII"), &request[end..])

@@ -16,6 +16,7 @@ use url::Url;
 use url::form_urlencoded::{byte_serialize, parse};
 
 use crate::case::Blanks;
+use crate::device::Device;
 use crate::fixture::{Fixture, PORT};
 use crate::know::Search;
 use crate::life::Life;
@@ -133,11 +134,16 @@ pub(crate) struct App {
     pub(crate) stored: Option<String>,
     /// What comes after a login.
     pub(crate) life: Option<Life>,
+    /// A login that is polled for.
+    pub(crate) device: Option<Device>,
+    /// The codes of all such logins: nothing prints them.
+    pub(crate) codes: Vec<String>,
     /// Whether the store has been played with.
     pub(crate) tampered: bool,
     pub(crate) departures: Vec<Departure>,
     pub(crate) sent: Vec<Sent>,
-    /// Pushed logins, and requests for metadata: not counted with those that are sent for tokens.
+    /// Pushed logins, requests for a device's codes, and requests for metadata: not counted with those that are sent for
+    /// tokens.
     pub(crate) pushed: Vec<Sent>,
     pub(crate) looked: Vec<Sent>,
     /// How many of the latter were answered.
@@ -167,6 +173,8 @@ impl App {
             exchange: None,
             stored: None,
             life: None,
+            device: None,
+            codes: Vec::new(),
             tampered: false,
             departures: Vec::new(),
             sent: Vec::new(),
@@ -383,22 +391,25 @@ impl App {
         };
         let said: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         match self.tell(&mut exchange, response) {
-            Ok(Step::Done(tokens)) => {
-                if tokens.extra().get::<Value>("authorization_details").as_ref() != said.get("authorization_details") {
-                    self.faults.push("what was granted is not what the server said".to_owned());
-                }
-                self.printed.extend(printed(&tokens));
-                self.printed.extend(printed(&vec![Some(tokens.access_token())]));
-                self.stored = serde_json::to_string(&tokens).ok();
-                self.life = None;
-                Outcome::Tokens(Box::new(tokens))
-            }
+            Ok(Step::Done(tokens)) => self.receive(tokens, &said),
             Ok(Step::Again { .. }) => {
                 self.exchange = Some(exchange);
                 Outcome::Again
             }
             Err(error) => Outcome::Fail(Fail::Error(error)),
         }
+    }
+
+    /// The tokens of a login, stored.
+    pub(crate) fn receive(&mut self, tokens: Tokens, said: &Value) -> Outcome {
+        if tokens.extra().get::<Value>("authorization_details").as_ref() != said.get("authorization_details") {
+            self.faults.push("what was granted is not what the server said".to_owned());
+        }
+        self.printed.extend(printed(&tokens));
+        self.printed.extend(printed(&vec![Some(tokens.access_token())]));
+        self.stored = serde_json::to_string(&tokens).ok();
+        self.life = None;
+        Outcome::Tokens(Box::new(tokens))
     }
 
     pub(crate) fn answer_well(&mut self) -> Outcome {
@@ -427,7 +438,7 @@ impl App {
     }
 
     pub(crate) fn awaits_answer(&self) -> bool {
-        self.exchange.is_some()
+        self.exchange.is_some() || self.is_polling()
     }
 
     pub(crate) fn blanks(&mut self) -> Result<Blanks, String> {

@@ -38,11 +38,17 @@ fn refused(error: &Error, body: &[u8]) -> Vec<&'static str> {
         Error::Violation(violation) => match violation {
             Violation::Redirect(_) => vec!["UnexpectedRedirect"],
             Violation::TooLong => vec!["TooLarge"],
+            Violation::TooManyValues => vec!["TooLarge", "MalformedBody"],
             Violation::NotJson => vec!["MalformedBody"],
             Violation::Missing(name) if METADATA.contains(name) => vec!["MissingField", "MetadataInvalid"],
             Violation::Missing(_) => vec!["MissingField"],
             Violation::Invalid("metadata") => vec!["MalformedBody", "InvalidField", "MetadataInvalid"],
             Violation::Invalid(name) if METADATA.contains(name) => vec!["InvalidField", "MetadataInvalid"],
+            Violation::Invalid("user_code") if text(body, "user_code").len() > 100 => vec!["InvalidField", "TooLarge"],
+            // A page that is none, or none of the web.
+            Violation::Invalid(name) if name.starts_with("verification_ur") && !text(body, name).is_empty() => {
+                vec!["InvalidField", "ForbiddenUrl", "InsecureUrl"]
+            }
             Violation::Invalid(_) => vec!["InvalidField"],
             Violation::Metadata(name, why) => unusable(name, why),
             Violation::Resource => vec!["ResourceMismatch"],
@@ -66,7 +72,7 @@ fn refused(error: &Error, body: &[u8]) -> Vec<&'static str> {
             CallbackError::Unexpected(_) => vec!["UnexpectedResponseParameter"],
             CallbackError::State => vec!["StateMismatch"],
             CallbackError::RedirectUri => vec!["RedirectUriMismatch"],
-            CallbackError::Expired => vec!["TransactionExpired"],
+            CallbackError::Expired => vec!["TransactionExpired", "DeviceExpired"],
             _ => vec![],
         },
         _ => vec![],
@@ -116,6 +122,11 @@ fn server(error: &ServerError, body: &[u8]) -> Vec<&'static str> {
     if names(body, error.code.as_str()) {
         classes.push("OAuthError");
     }
+    match error.code.as_str() {
+        "expired_token" => classes.push("DeviceExpired"),
+        "access_denied" => classes.push("AuthorizationError"),
+        _ => {}
+    }
     match error.remedy() {
         Remedy::LogInAgain => classes.push("ReauthRequired"),
         Remedy::TryLater(_) => classes.push("ServerUnavailable"),
@@ -155,6 +166,12 @@ fn resource(reply: &Reply) -> Vec<&'static str> {
     classes
 }
 
+/// A member of the body, if it is a text.
+fn text(body: &[u8], name: &str) -> String {
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    body[name].as_str().unwrap_or_default().to_owned()
+}
+
 /// Whether this code stands in the body.
 fn names(body: &[u8], code: &str) -> bool {
     match serde_json::from_slice::<serde_json::Value>(body) {
@@ -164,12 +181,13 @@ fn names(body: &[u8], code: &str) -> bool {
 }
 
 /// Every class that something here could be; of a case whose classes are all unknown it is said so.
-pub(crate) const CLASSES: [&str; 40] = [
+pub(crate) const CLASSES: [&str; 41] = [
     "Ok",
     "None",
     "AuthorizationError",
     "CallbackMalformed",
     "ConfigError",
+    "DeviceExpired",
     "DuplicateMember",
     "DuplicateParameter",
     "ForbiddenUrl",

@@ -108,14 +108,20 @@ pub(crate) fn rule(case: &Case, played: &Played) -> Option<&'static Rule> {
 
 fn json_type(case: &Case) -> Option<Case> {
     let mut twin = case.clone();
-    let headers = twin.input.get_mut("headers")?.as_array_mut()?;
     let strange = |header: &Value| header[0] == "content-type" && header[1] != "application/json";
-    if !headers.iter().any(strange) {
-        return None;
+    let mut is_strange = false;
+    let steps = twin.input.remove("steps");
+    let mut answers: Vec<Value> = steps.iter().filter_map(Value::as_array).flatten().cloned().collect();
+    let lists = answers.iter_mut().filter_map(|step| step.get_mut("headers")).chain(twin.input.get_mut("headers"));
+    for headers in lists.filter_map(Value::as_array_mut).filter(|headers| headers.iter().any(strange)) {
+        is_strange = true;
+        headers.retain(|header| header[0] != "content-type");
+        headers.push(json!(["content-type", "application/json"]));
     }
-    headers.retain(|header| header[0] != "content-type");
-    headers.push(json!(["content-type", "application/json"]));
-    Some(twin)
+    if steps.is_some() {
+        twin.input.insert("steps".to_owned(), answers.into());
+    }
+    is_strange.then_some(twin)
 }
 
 fn scope_text(case: &Case) -> Option<Case> {

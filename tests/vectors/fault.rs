@@ -1,11 +1,13 @@
-//! Faults that need no socket: of the store of logins, of the generator, and around a refresh. All others are played by
-//! sockets, in the transports' tests.
+//! Faults that need no socket: of the store of logins, of the generator, around a refresh, and between two polls. All others
+//! are played by sockets, in the transports' tests.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::app::{App, BROWSER, CODE, Fail, NOW, Octets, Outcome};
 use crate::case::{Case, only};
+use crate::device::codes;
 use crate::life::good;
+use crate::play::waits;
 
 /// A way for things to go wrong.
 enum Fault {
@@ -23,6 +25,8 @@ enum Fault {
     Dropped,
     /// The process ends with new tokens that it has not stored.
     Killed,
+    /// Polls are not answered.
+    Silent,
 }
 
 impl Fault {
@@ -40,6 +44,7 @@ impl Fault {
             "store.take" if says(&["empty"]) => Some(Self::Mangled(|_| String::new())),
             "store.take" if says(&["version"]) => Some(Self::Mangled(|text| text.replacen("\"v\":1", "\"v\":99", 1))),
             "rng" if says(&["constant", "stuck", "same"]) => Some(Self::Stuck),
+            _ if case.text("ctx")?.starts_with("device") && is_silence(&case.input) => Some(Self::Silent),
             "in_flight" if case.text("ctx")?.starts_with("refresh") && says(&["cancel", "drop"]) => Some(Self::Dropped),
             "after_response_before_persist" => Some(Self::Killed),
             _ => None,
@@ -62,9 +67,20 @@ fn age(fault: &str) -> Option<u64> {
     Some(number * unit)
 }
 
-/// Whether it can be played without a socket.
+/// A case with faults, all of which can be played without a socket.
 pub(crate) fn is_known(case: &Case) -> bool {
-    Fault::of(case).is_some()
+    let is_device = case.text("ctx").is_some_and(|ctx| ctx.starts_with("device"));
+    let mut faults = case.steps().filter(|step| step.get("kind").is_some_and(|kind| kind == "fault")).peekable();
+    Fault::of(case).is_some() || is_device && faults.peek().is_some() && faults.all(is_silence)
+}
+
+/// An answer does not come: to a poll, that is all there is to know about it.
+pub(crate) fn is_silence(input: &Map<String, Value>) -> bool {
+    let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+    let (at, fault) = (text("at"), text("fault"));
+    let words = ["timeout", "timed out", "reset", "refused", "unreachable", "closed", "drop", "cancel", "lost"];
+    let is_lost = words.iter().any(|word| fault.contains(word)) && !at.starts_with("store");
+    text("kind") == "timeout" || text("kind") == "fault" && is_lost
 }
 
 pub(crate) fn play(app: &mut App, case: &Case) -> Result<Outcome, String> {
@@ -73,6 +89,8 @@ pub(crate) fn play(app: &mut App, case: &Case) -> Result<Outcome, String> {
     Ok(match fault {
         Fault::Dropped => dropped(app),
         Fault::Killed => killed(app),
+        Fault::Silent => app.device_unheard(waits(case)),
+        fault if app.fixture.device => device(app, &fault).ok_or("cannot be played: a device has no such fault")?,
         fault => login(app, &fault).unwrap_or_else(Outcome::Fail),
     })
 }
@@ -108,6 +126,21 @@ fn login(app: &mut App, fault: &Fault) -> Result<Outcome, Fail> {
     debug_assert!(way_back.contains(CODE));
     app.returns(BROWSER, &way_back)?;
     Ok(app.answer_well())
+}
+
+/// The same with a login on another device.
+fn device(app: &mut App, fault: &Fault) -> Option<Outcome> {
+    Some(match fault {
+        Fault::Mangled(mangled) => app.device_mangled(mangled),
+        Fault::Old(seconds) => match app.begin_device(codes()) {
+            Outcome::Emitted => {
+                app.now += seconds;
+                app.approve()
+            }
+            ended => ended,
+        },
+        _ => return None,
+    })
 }
 
 /// The refresh is nobody's: what asked for it is gone, and its outcome is handed in.

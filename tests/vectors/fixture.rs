@@ -35,6 +35,8 @@ pub(crate) struct Fixture {
     pub(crate) strict: bool,
     /// An issuer's trailing slash is forgiven.
     pub(crate) slash: bool,
+    /// The login goes by another device (RFC 8628).
+    pub(crate) device: bool,
     /// The resource whose metadata is looked for.
     pub(crate) resource: String,
     /// A verifier of the caller's own.
@@ -80,6 +82,7 @@ impl Fixture {
             push: false,
             strict: false,
             slash: false,
+            device: false,
             resource: "https://rs.example.com/mcp".to_owned(),
             verifier: None,
             tokens: json!({
@@ -169,6 +172,15 @@ impl Fixture {
             "par_resource" | "par_resources" => {
                 self.push = true;
                 self.resources = vec!["https://api.example.com/".to_owned()];
+            }
+            "device" | "device_public" => self.device = true,
+            "device_confidential" | "device_basic" => {
+                self.device = true;
+                self.confidential("basic");
+            }
+            "device_post" => {
+                self.device = true;
+                self.confidential("post");
             }
             "rar" => self.rich(),
             "par_rar" | "rar_par" => {

@@ -7,7 +7,7 @@ use crate::fault;
 
 /// The member of an input or a step, its value (or its value up to a `_` or a `.`), and the feature it waits for.
 /// With `*`, the member itself is what waits.
-const LATER: [(&str, &str, &str); 26] = [
+const LATER: [(&str, &str, &str); 24] = [
     ("at", "store", "token stores"),
     ("kind", "fault", "faults: played by sockets, in the transports' tests"),
     ("kind", "multi_process", "stores and leases"),
@@ -27,9 +27,7 @@ const LATER: [(&str, &str, &str); 26] = [
     ("ctx", "mcp_dpop", "DPoP"),
     ("ctx", "fapi", "FAPI 2.0"),
     ("ctx", "atproto", "AT Protocol"),
-    ("ctx", "device", "device grant"),
     ("to", "registration", "registration"),
-    ("to", "device", "device grant"),
     ("to", "jwks", "OpenID Connect"),
     ("to", "userinfo", "OpenID Connect"),
     ("alg", "*", "DPoP"),
@@ -38,17 +36,16 @@ const LATER: [(&str, &str, &str); 26] = [
 
 /// `logging` cases whose prose asks for more than what the core prints.
 const UNSEEN: [(&str, &str); 4] = [
-    ("listener", "a loopback listener"),
+    ("listener", "a loopback listener: played by sockets, in tests/loopback.rs"),
     ("fuzz", "fuzzing"),
     ("memory", "memory after a drop: not to be seen without `unsafe`"),
     ("compare", "how long a comparison takes: not to be seen, read `secret.rs`"),
 ];
 
 /// Members of metadata that nothing here reads, and the feature that will.
-const MEMBERS: [(&str, &str); 8] = [
+const MEMBERS: [(&str, &str); 7] = [
     ("dpop_signing_alg_values_supported", "DPoP"),
     ("registration_endpoint", "registration"),
-    ("device_authorization_endpoint", "device grant"),
     ("jwks_uri", "OpenID Connect"),
     ("userinfo_endpoint", "OpenID Connect"),
     ("end_session_endpoint", "OpenID Connect"),
@@ -62,7 +59,7 @@ pub(crate) fn feature(case: &Case) -> Option<&'static str> {
         let what = case.text("what").unwrap_or_default();
         return UNSEEN.iter().find(|(word, _)| what.contains(word)).map(|(_, why)| *why);
     }
-    if case.kind() == "fault" && fault::is_known(case) {
+    if fault::is_known(case) {
         return None;
     }
     // A document that is wrong in what only such a feature would read. The title names the member.

@@ -6,12 +6,14 @@
 //! condition) fails; a case for a feature that does not exist yet is counted as that ([`later`]), never as passed. Where
 //! Proofkey decides otherwise, `differences.md` says why, and [`difference`] proves that it is the only reason.
 //!
-//! A login is played by [`app`], what comes after it by [`life`], many callers at once by [`many`].
+//! A login is played by [`app`], one on another device by [`device`], what comes after it by [`life`], many callers at once by
+//! [`many`].
 
 mod app;
 mod case;
 mod challenge;
 mod class;
+mod device;
 mod difference;
 mod fault;
 mod fixture;
@@ -237,7 +239,7 @@ fn the_runner_can_fail() {
             "expected emit",
         ),
     ];
-    for (input, verdict, class, post, says) in rows.into_iter().chain(life).chain(knowing()) {
+    for (input, verdict, class, post, says) in rows.into_iter().chain(life).chain(knowing()).chain(polling()) {
         let expected = json!({"verdict": verdict, "class": [class], "post": [post], "level": "MUST"});
         let row = json!({"id": "x", "area": "runner", "title": says, "input": input, "expected": expected});
         let case: Case = serde_json::from_value(row.clone()).unwrap();
@@ -273,5 +275,40 @@ fn knowing() -> [(Value, &'static str, &'static str, &'static str, &'static str)
         (said("par", "par", 201, reference.clone()), "accept", "Ok", "no_request_emitted", "something was sent"),
         (said("par", "par", 200, reference), "accept", "Ok", "no_panic", "expected accept"),
         (said("par", "par", 503, json!({})), "reject", "RateLimited", "no_panic", "expected reject"),
+    ]
+}
+
+/// Cases about a login on another device, which must fail.
+fn polling() -> [(Value, &'static str, &'static str, &'static str, &'static str); 13] {
+    let said = |to: &str, status: u64, body: Value| json!({"kind": "response", "ctx": "device", "to": to, "status": status, "headers": [], "body": body.to_string()});
+    let codes = json!({
+        "device_code": "GmRh",
+        "user_code": "WDJB-MJHT",
+        "verification_uri": "https://as.example.com/device",
+        "expires_in": 1800,
+    });
+    let begun = said("device_authorization", 200, codes.clone());
+    let refused = |code: &str| said("token", 400, json!({"error": code}));
+    let steps = |steps: Value| json!({"kind": "sequence", "ctx": "device", "steps": steps});
+    let lost = json!({"kind": "timeout"});
+    let slow = steps(json!([begun.clone(), refused("slow_down")]));
+    let late = steps(json!([begun.clone(), {"kind": "advance_clock", "seconds": 1800}]));
+    let together = |ops: Value| json!({"kind": "concurrent", "ctx": "device", "ops": ops});
+    let wrong =
+        json!({"verification_uri": "javascript:alert(1)", "device_code": "GmRh", "user_code": "A", "expires_in": 9});
+    [
+        (begun.clone(), "reject", "InvalidField", "no_panic", "expected reject"),
+        (begun.clone(), "accept", "Ok", "no_request_emitted", "something was sent"),
+        (said("device_authorization", 200, wrong), "accept", "Ok", "no_panic", "expected accept"),
+        (said("device_authorization", 201, codes), "accept", "Ok", "no_panic", "expected accept"),
+        (refused("authorization_pending"), "retry", "None", "polling_stopped", "it goes on"),
+        (refused("access_denied"), "retry", "None", "polling_continues", "it has ended"),
+        (refused("authorization_pending"), "wait", "None", "interval_increased_5s", "it was not increased"),
+        (slow, "complete", "Ok", "interval_doubled", "it was not doubled"),
+        (steps(json!([begun.clone(), lost])), "complete", "Ok", "retry_after_delay", "nobody asked to wait"),
+        (late, "complete", "Ok", "no_panic", "expected complete"),
+        (steps(json!([begun, {"kind": "timeout", "colour": "red"}])), "retry", "None", "no_panic", "unknown member"),
+        (together(json!(["poll", "sing"])), "complete", "Ok", "no_panic", "unknown op"),
+        (together(json!(["poll(dropped)"])), "complete", "Ok", "one_request_emitted", "not one request was sent"),
     ]
 }

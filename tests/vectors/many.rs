@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::app::{App, BROWSER, Fail, NOW, Octets, Outcome};
 use crate::case::{Case, only};
 use crate::life::good;
-use crate::wire;
+use crate::{device, wire};
 
 /// What a caller does.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,11 +73,14 @@ pub(crate) fn play(app: &mut App, case: &Case) -> Result<Outcome, String> {
     if !ops.is_empty() && ops.iter().all(|op| *op == "callback") {
         return Ok(tabs(app, ops.len()));
     }
+    let said = case.text("response").unwrap_or("200");
+    if app.fixture.device {
+        return device::take_turns(app, &ops, said);
+    }
     let ops = ops.into_iter().map(Op::read).collect::<Result<Vec<_>, _>>()?;
     if case.text("ctx") == Some("many_grants") {
         return Ok(herd(app, ops.len()));
     }
-    let said = case.text("response").unwrap_or("200");
     // The grant has all that anybody asks for.
     let asked: BTreeSet<&str> = ops
         .iter()

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::app::{App, BROWSER, Fail, Outcome};
 use crate::case::{Case, only};
+use crate::device::codes;
 use crate::fixture::Fixture;
 use crate::life::good;
 use crate::{challenge, fault, know, many};
@@ -46,6 +47,8 @@ pub(crate) fn play(case: &Case) -> Result<Played, String> {
     if points && !is_search(ctx) {
         fixture.resource.clone_from(&fixture.target);
     }
+    let is_device = ["device_authorization", "poll"].contains(&case.text("op").unwrap_or_default());
+    fixture.device |= is_device || case.steps().chain([&case.input]).any(|step| to(step) == "device_authorization");
     if ["config", "refresh", "resource"].contains(&case.kind()) {
         configure(&mut fixture, op(case)?, &case.input)?;
     }
@@ -111,10 +114,17 @@ fn is_search(ctx: &str) -> bool {
 /// Who says what the search for a server hears.
 const PLACES: [&str; 3] = ["as_metadata", "oidc_metadata", "prm"];
 
+/// Whose answer an input is.
+fn to(input: &Map<String, Value>) -> &str {
+    input.get("to").and_then(Value::as_str).unwrap_or_default()
+}
+
 /// What a client does.
 #[derive(Clone, Copy, PartialEq)]
 enum Op {
     Login,
+    Device,
+    Poll,
     Refresh,
     Resource,
     Revoke,
@@ -137,7 +147,9 @@ fn op(case: &Case) -> Result<Op, String> {
         | "push"
         | "pushed_authorization_request"
         | "token_request"
-        | "code_exchange" => Op::Login,
+        | "code_exchange"
+        | "device_authorization"
+        | "poll" => Op::Login,
         "refresh" | "refresh_request" => Op::Refresh,
         "resource" | "resource_request" | "call" => Op::Resource,
         "revoke" | "revocation" => Op::Revoke,
@@ -188,6 +200,9 @@ impl Stage {
 
     /// A login without surprises.
     fn login(&mut self) -> Outcome {
+        if self.app.fixture.device {
+            return self.app.device_login();
+        }
         match self.app.begin(BROWSER).and_then(|()| self.come_back()) {
             Ok(()) => self.app.answer_well(),
             Err(fail) => Outcome::Fail(fail),
@@ -264,6 +279,8 @@ impl Stage {
         let is_challenge = input["kind"] == "www_authenticate";
         let to = input.get("to").and_then(Value::as_str).unwrap_or(if is_challenge { "resource" } else { "" });
         let op = match to {
+            "device_authorization" => Op::Device,
+            "token" if self.app.fixture.device => Op::Poll,
             "token" => Op::Login,
             "token_refresh" => Op::Refresh,
             "resource" => Op::Resource,
@@ -275,6 +292,9 @@ impl Stage {
         };
         if op == Op::Login && !self.app.awaits_answer() {
             self.app.begin(BROWSER).and_then(|()| self.come_back()).map_err(|fail| format!("no request: {fail:?}"))?;
+        }
+        if op == Op::Poll && self.app.device.is_none() {
+            self.app.begin_device(codes());
         }
         let blanks = self.app.blanks()?;
         let status = input.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
@@ -317,6 +337,8 @@ impl Stage {
         self.last = (op, response.clone());
         let outcome = match op {
             Op::Login => self.app.answer(response),
+            Op::Device => self.app.begin_device(response),
+            Op::Poll => self.app.poll(Some(response)),
             Op::Refresh => self.app.refresh(response),
             Op::Resource => self.app.resource(response),
             Op::Revoke => self.app.revoke(response),
@@ -324,7 +346,7 @@ impl Stage {
             Op::Search => self.app.hear(response),
             Op::Push => self.app.push(BROWSER, response).map_or_else(Outcome::Fail, |()| Outcome::Emitted),
         };
-        self.leads_on = matches!(outcome, Outcome::Emitted) && [Op::Search, Op::Push].contains(&op);
+        self.leads_on = matches!(outcome, Outcome::Emitted) && [Op::Search, Op::Push, Op::Device].contains(&op);
         self.answered = self.app.sent.len();
         outcome
     }
@@ -336,6 +358,10 @@ impl Stage {
         if self.leads_on {
             return Ok(self.lead_on());
         }
+        if self.app.is_polling() {
+            let is_over = !matches!(outcome, Outcome::Again) || waits(case);
+            return Ok(if is_over { outcome } else { self.app.approve() });
+        }
         for _ in 0..4 {
             if !matches!(outcome, Outcome::Again) || self.app.awaits_answer() {
                 return Ok(outcome);
@@ -343,7 +369,7 @@ impl Stage {
             let (op, said) = self.last.clone();
             let is_bad = ["reject", "reauth"].contains(&case.expected.verdict.as_str());
             outcome = match op {
-                Op::Search if ["retry", "wait"].contains(&case.expected.verdict.as_str()) => return Ok(outcome),
+                Op::Search if waits(case) => return Ok(outcome),
                 Op::Search => match self.app.hear_more() {
                     Outcome::Emitted => return Ok(self.lead_on()),
                     ended => ended,
@@ -361,6 +387,9 @@ impl Stage {
     /// The login that was pushed, or one at the server that was found, to its end.
     fn lead_on(&mut self) -> Outcome {
         self.leads_on = false;
+        if self.app.fixture.device {
+            return self.app.approve();
+        }
         if self.app.found.is_some() {
             self.app.refuses_another_issuer();
             return self.login();
@@ -381,14 +410,22 @@ impl Stage {
         let mut outcome = Outcome::Emitted;
         for (index, step) in steps.iter().enumerate() {
             let next = steps.get(index + 1);
-            let to = next.and_then(|next| next.get("to")?.as_str()).unwrap_or_default();
+            let to = next.map_or("", |next| to(next));
             let is_answered = next.is_some_and(|next| next["kind"] == "response" || next["kind"] == "www_authenticate")
                 && !PLACES.contains(&to)
                 && to != "par";
             self.leads_on &= ["advance_clock", "redirect", "leave", "open"].iter().any(|kind| step["kind"] == *kind);
+            let is_over = self.app.device.is_some() && !self.app.is_polling();
             outcome = match step.get("kind").and_then(Value::as_str).unwrap_or_default() {
-                // A push, that is answered next.
-                "begin" if to == "par" => continue,
+                // What is answered next, or begun with the answer; and what nobody asks for any more.
+                "begin" if ["par", "device_authorization"].contains(&to) => continue,
+                "poll" if is_over || to == "token" || next.is_some_and(|next| fault::is_silence(next)) => continue,
+                "response" if is_over && self::to(step) == "token" => continue,
+                "poll" => self.app.approve(),
+                "timeout" | "fault" if self.app.is_polling() && fault::is_silence(step) => {
+                    only(step, &["kind", "ctx", "to", "at", "fault"])?;
+                    self.app.poll(None)
+                }
                 // Whether the browser may still leave is looked at in the end.
                 "redirect" | "leave" | "open" if self.leads_on => continue,
                 "begin" => {
@@ -404,6 +441,7 @@ impl Stage {
                     only(step, &["kind", "seconds"])?;
                     let seconds = step.get("seconds").and_then(Value::as_i64).ok_or("cannot be played: how long?")?;
                     self.app.now = self.app.now.saturating_add_signed(seconds);
+                    self.leads_on |= self.app.is_polling();
                     continue;
                 }
                 // A step that is answered next is begun there.
@@ -426,6 +464,11 @@ impl Stage {
         }
         self.finish(case, outcome)
     }
+}
+
+/// Whether a case ends with something left to do.
+pub(crate) fn waits(case: &Case) -> bool {
+    ["retry", "wait"].contains(&case.expected.verdict.as_str())
 }
 
 fn browser(step: &Map<String, Value>) -> &str {

@@ -96,7 +96,7 @@ fn holds(post: &str, case: &Case, played: &mut Played) -> Result<(), String> {
         Outcome::Fail(Fail::Error(Error::Server(error)) | Fail::Document(Error::Server(error))) => Some(error),
         _ => None,
     };
-    if let Some(result) = held(post, played) {
+    if let Some(result) = held(post, played).or_else(|| polled(post, case, played)) {
         return result;
     }
     let is_later = |remedy| matches!(remedy, Some(Remedy::TryLater(_)));
@@ -131,7 +131,8 @@ fn holds(post: &str, case: &Case, played: &mut Played) -> Result<(), String> {
         "exact_bytes_forwarded" => must(requests == 1, "nothing was forwarded"),
         "field_ignored" | "parameter_ignored" => {
             let own = ["grant_type", "code", "redirect_uri", "code_verifier", "client_id", "client_secret", "resource"];
-            let own = own.into_iter().chain(["refresh_token", "scope", "token", "token_type_hint"]).collect::<Vec<_>>();
+            let more = ["refresh_token", "scope", "token", "token_type_hint", "device_code"];
+            let own = own.into_iter().chain(more).collect::<Vec<_>>();
             let sent = played.app.iter().flat_map(|app| &app.sent).flat_map(|sent| &sent.pairs);
             must(tokens.is_some(), "it was not")?;
             must(sent.into_iter().all(|(name, _)| own.contains(&name.as_str())), "it was sent on")
@@ -228,6 +229,24 @@ fn held(post: &str, played: &Played) -> Option<Result<(), String>> {
     })
 }
 
+/// The conditions on a login that is polled for; `None` for all others. How long each poll waits is looked at in every case.
+fn polled(post: &str, case: &Case, played: &Played) -> Option<Result<(), String>> {
+    let device = played.app.as_ref()?.device.as_ref()?;
+    let detail = case.expected.detail.as_deref().unwrap_or_default();
+    let told =
+        detail.strip_prefix("waits >= ").unwrap_or(detail).split_once(" s").and_then(|(told, _)| told.parse().ok());
+    let fits = told.is_none_or(|told| device.told >= Duration::from_secs(told));
+    Some(match post {
+        "polling_stopped" => must(device.over, "it goes on"),
+        "polling_continues" => must(!device.over || device.granted > 0, "it has ended"),
+        "interval_increased_5s" => must(device.is_slowed() && fits, "it was not increased, or not for good"),
+        "interval_doubled" => must(device.is_doubled() && fits, "it was not doubled, or not for good"),
+        "retry_after_delay" => must(device.patient > 0 && fits, "nobody asked to wait, or it was not done"),
+        "result_is_single" => must(device.granted == 1, "not one answer brought tokens"),
+        _ => return None,
+    })
+}
+
 fn must(holds: bool, otherwise: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise.to_owned()) }
 }
@@ -280,6 +299,9 @@ fn secrets(played: &Played) -> Result<(), String> {
             for (name, value) in members {
                 let is_token = ["access_token", "refresh_token", "id_token"].contains(&name.as_str());
                 let is_told = is_refusal && name.starts_with("error") || name == "token_type" || name == "scope";
+                // A page for everybody, once it is known to be one. In the cases, the endpoint has the same address.
+                let is_told = is_told || name == "verification_uri" && app.device.is_some();
+                let is_told = is_told || value == app.fixture.server("device_authorization_endpoint");
                 let is_told = is_told || is_state && ["sub", "client_id", "exp"].contains(&name.as_str());
                 short.extend(value.as_str().filter(|_| is_token).map(str::to_owned));
                 hidden.extend(value.as_str().filter(|_| is_token || !is_told).map(str::to_owned));
@@ -293,6 +315,9 @@ fn secrets(played: &Played) -> Result<(), String> {
     hidden.retain(|text| text.len() >= 6);
     let shown = hidden.iter().find(|secret| app.printed.iter().any(|line| line.contains(secret.as_str())));
     short.retain(|text| app.life.is_some() && text.len() >= 3 && text.bytes().any(|byte| byte.is_ascii_digit()));
+    let (long, codes): (Vec<_>, Vec<_>) = app.codes.iter().cloned().partition(|code| code.len() >= 6);
+    let shown = shown.or(long.iter().find(|code| app.printed.iter().any(|line| line.contains(code.as_str()))));
+    short.extend(codes.into_iter().filter(|code| !code.is_empty()));
     let is_word = |line: &String, text: &str| line.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == text);
     let shown = shown.or(short.iter().find(|secret| app.printed.iter().any(|line| is_word(line, secret))));
     must(shown.is_none(), &format!("{:?} is printed", shown.map(String::as_str).unwrap_or_default()))

@@ -164,6 +164,40 @@ pub(crate) fn refresh(fixture: &Fixture, token: &str, sent: &Sent) -> Vec<String
     faults
 }
 
+/// The faults of a request for a device's codes (RFC 8628 section 3.1).
+pub(crate) fn device(fixture: &Fixture, sent: &Sent) -> Vec<String> {
+    let mut faults = form(fixture, "device_authorization_endpoint", sent);
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            faults.push(format!("device authorization: {what}"));
+        }
+    };
+    let scope = fixture.scope.join(" ");
+    must(sent.all("scope") == if scope.is_empty() { vec![] } else { vec![scope.as_str()] }, "scope");
+    must(sent.all("resource") == fixture.resources, "resource");
+    let mut names = sent.pairs.iter().map(|(name, _)| name.as_str());
+    let own = ["scope", "resource", "client_id", "client_secret"];
+    let is_known = |name: &str| own.contains(&name) || fixture.params.iter().any(|(param, _)| param == name);
+    must(names.all(is_known), "has a parameter that it should not");
+    faults
+}
+
+/// The faults of a poll (RFC 8628 section 3.4).
+pub(crate) fn poll(fixture: &Fixture, code: &str, sent: &Sent) -> Vec<String> {
+    let mut faults = form(fixture, "token_endpoint", sent);
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            faults.push(format!("poll: {what}"));
+        }
+    };
+    must(sent.all("grant_type") == ["urn:ietf:params:oauth:grant-type:device_code"], "grant_type");
+    must(code.is_empty() || sent.all("device_code") == [code], "device_code");
+    must(sent.all("resource") == fixture.resources, "resource");
+    let own = ["grant_type", "device_code", "resource", "client_id", "client_secret"];
+    must(sent.pairs.iter().all(|(name, _)| own.contains(&name.as_str())), "has a parameter that it should not");
+    faults
+}
+
 /// The faults of a request about a token: its return (RFC 7009 section 2.1), or a question (RFC 7662 section 2.1).
 pub(crate) fn about(fixture: &Fixture, endpoint: &str, token: &str, hint: Option<&str>, sent: &Sent) -> Vec<String> {
     let mut faults = form(fixture, endpoint, sent);

@@ -35,11 +35,14 @@ from werkzeug.serving import make_server
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--port", type=int, default=0)
+arguments.add_argument("--certificate")
+arguments.add_argument("--key")
 arguments = arguments.parse_args()
 
 app = Flask(__name__)
-http = make_server("127.0.0.1", arguments.port, app, threaded=True)
-ORIGIN = f"http://127.0.0.1:{http.server_port}"
+tls = (arguments.certificate, arguments.key) if arguments.certificate else None
+http = make_server("127.0.0.1", arguments.port, app, threaded=True, ssl_context=tls)
+ORIGIN = f"http{'s' if tls else ''}://127.0.0.1:{http.server_port}"
 ISSUER = f"{ORIGIN}/"
 SCOPES = ["photos", "profile"]
 KEY = ECKey.generate_key("P-256", {"kid": "interop", "use": "sig", "alg": "ES256"})
@@ -65,9 +68,6 @@ class Client(ClientMixin):
 
     def get_client_id(self):
         return self.client_id
-
-    def get_default_redirect_uri(self):
-        return self.redirect_uris[0]
 
     def get_allowed_scope(self, scope):
         return list_to_scope([each for each in scope_to_list(scope or "") if each in SCOPES])
@@ -119,9 +119,6 @@ class RefreshToken(TokenMixin):
 
     def get_scope(self):
         return self.scope
-
-    def get_expires_in(self):
-        return 0
 
     def is_expired(self):
         return False
@@ -240,7 +237,7 @@ class Tokens(JWTBearerTokenGenerator):
 
 
 def lifetime(client, grant_type):
-    return 1 if client.client_id == "brief" else 3600
+    return 4 if client.client_id == "brief" else 3600
 
 
 class Introspection(JWTIntrospectionEndpoint):

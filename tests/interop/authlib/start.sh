@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs Authlib and Flask, once, and starts a server of them: ./start.sh [--port 3000]
+# Installs Authlib and Flask, once, and starts a server of them: ./start.sh [--port 3000] [--certificate PEM --key PEM]
 set -eu
 cd "$(dirname "$0")"
 . ../install.sh

@@ -2,11 +2,18 @@
 // token endpoint and nothing else. What the library leaves to its user is here: the store, and a page to agree on. It
 // says where it is in one line of JSON, and ends with its standard input.
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import http from 'node:http';
+import https from 'node:https';
 import { parseArgs } from 'node:util';
 import OAuth2Server from '@node-oauth/oauth2-server';
 
-const { values: options } = parseArgs({ options: { port: { type: 'string', default: '0' } } });
+const { values: options } = parseArgs({
+  options: {
+    port: { type: 'string', default: '0' },
+    certificate: { type: 'string' },
+    key: { type: 'string' },
+  },
+});
 const json = (file) => JSON.parse(readFileSync(file));
 const { name, version } = json(new URL('node_modules/@node-oauth/oauth2-server/package.json', import.meta.url));
 
@@ -15,7 +22,7 @@ const clients = json('../clients.json').map((client) => ({
   secret: client.client_secret,
   redirectUris: ['http://127.0.0.1:8917/callback'],
   grants: ['authorization_code', 'refresh_token', ...(client.client_secret ? ['client_credentials'] : [])],
-  accessTokenLifetime: client.client_id === 'brief' ? 1 : 3600,
+  accessTokenLifetime: client.client_id === 'brief' ? 4 : 3600,
 }));
 
 const codes = new Map();
@@ -111,11 +118,14 @@ const serve = async (request, response) => {
 };
 
 let origin;
-const server = createServer((request, response) => {
+const listener = (request, response) => {
   serve(request, response).catch((error) => page(response, 500, escape(String(error))));
-});
+};
+const server = options.certificate
+  ? https.createServer({ cert: readFileSync(options.certificate), key: readFileSync(options.key) }, listener)
+  : http.createServer(listener);
 server.listen(Number(options.port), '127.0.0.1', () => {
-  origin = `http://127.0.0.1:${server.address().port}`;
+  origin = `http${options.certificate ? 's' : ''}://127.0.0.1:${server.address().port}`;
   const endpoints = { authorization_endpoint: `${origin}/authorize`, token_endpoint: `${origin}/token` };
   console.log(JSON.stringify({ name, version, issuer: origin, endpoints, resource: `${origin}/me` }));
 });

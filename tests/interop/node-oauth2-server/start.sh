@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs @node-oauth/oauth2-server, once, and starts it: ./start.sh [--port 3000]
+# Installs @node-oauth/oauth2-server, once, and starts it: ./start.sh [--port 3000] [--certificate PEM --key PEM]
 set -eu
 cd "$(dirname "$0")"
 . ../install.sh

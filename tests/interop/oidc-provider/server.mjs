@@ -44,8 +44,6 @@ const configuration = {
     resourceIndicators: {
       enabled: true,
       defaultResource: () => undefined,
-      // A token that is for the user's information, too, would not be for this resource alone.
-      useGrantedResource: () => true,
       getResourceServerInfo: (_, resource) => {
         if (resource !== 'urn:example:photos') throw new errors.InvalidTarget();
         return { scope: 'photos profile', accessTokenFormat: 'opaque' };
@@ -53,7 +51,7 @@ const configuration = {
     },
   },
   ttl: {
-    AccessToken: (_, __, client) => (client.clientId === 'brief' ? 1 : 3600),
+    AccessToken: (_, __, client) => (client.clientId === 'brief' ? 4 : 3600),
     AuthorizationCode: 60,
     DeviceCode: 600,
     Grant: 86_400,

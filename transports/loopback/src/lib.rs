@@ -5,20 +5,59 @@
 //! Host: 127.0.0.1:51004
 //! ```
 //!
+//! The port is chosen before the URL is made, the browser leaves, and one request brings it back:
+//!
 //! ```no_run
 //! # use proofkey_core::{Client, CodeGrant, CryptoRng, UnixTime};
 //! # use std::time::{Duration, Instant};
 //! use proofkey_loopback::Loopback;
 //!
 //! # fn log_in(client: &Client, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<CodeGrant, Box<dyn std::error::Error>> {
-//! let loopback = Loopback::builder().application("Photo Sorter").bind()?; // first: the URL names its port
+//! let loopback = Loopback::builder().application("Photo Sorter").bind()?;
 //! let (url, pending) = client.authorize().redirect_uri(loopback.redirect_uri()).redirect(now, rng)?;
 //! eprintln!("Log in here: {url}");
 //! let callback = loopback.wait(&pending, Instant::now() + Duration::from_secs(300))?;
-//! let grant = pending.accept(callback)?;
+//! let grant = pending.accept(callback)?; // to be exchanged
 //! # Ok(grant)
 //! # }
 //! ```
+//!
+//! [`Loopback::wait`] blocks its thread and starts no other. `Loopback::wait_async` (feature `tokio`) is one future and
+//! spawns nothing: dropping it frees the port. The feature `browser` opens the person's browser.
+//!
+//! # Strangers
+//!
+//! Any program on this machine, and any web page in its browser, can send requests here. Only one that proves by the
+//! login's `state` that it is this login's ends the wait; errors are no exception. Everybody else gets a page, and the
+//! wait goes on. Refused, each with its status:
+//!
+//! * other paths than the redirect URI's, targets that are whole URLs, methods other than `GET` and `POST`;
+//! * another `Host` than the redirect URI's, or more than one: a web site whose name was pointed at this machine;
+//! * parameters that are missing or repeated, another `state`, tokens;
+//! * a form post of another type, without a length, in chunks, or longer than [`MAX_CALLBACK`](proofkey_core::MAX_CALLBACK);
+//! * what the browser fetches in advance (`Sec-Purpose`), because nobody would see the page;
+//! * a head of more than 128 KiB or a hundred headers, and what is not HTTP/1.
+//!
+//! At most 64 connections are open; then the oldest gives way. A request has ten seconds to arrive. One is answered on
+//! each connection, whole, and what comes behind it is read and forgotten, so that no reset takes the page away.
+//!
+//! Browsers send cookies to every port of a host: nothing of a request is kept, logged or shown but its parameters, and
+//! these only in the [`Callback`].
+//!
+//! # The page
+//!
+//! One page without anything from elsewhere, in light and dark: that the login was received, denied or has failed, that
+//! it was not this one, or that there is nothing here. That it was received is all the page can say: what the code is
+//! worth is known after its exchange. Nothing of the request stands on it. It is not cached, not framed, sends no
+//! referrer, runs one script, which takes the query out of the address bar, and loads nothing. An application may give
+//! its name, or [a page of its own](Builder::template).
+//!
+//! # Left out on purpose
+//!
+//! * `localhost` as the host: RFC 8252 section 8.3 advises against it, and somebody else may listen where it leads.
+//! * TLS: nobody could vouch for a certificate of this machine, and nothing leaves it.
+//! * Anything but the `state` to tell a stranger by, `Origin` and `Sec-Fetch-Site` for instance: servers come back to
+//!   here from any site and in several ways.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
@@ -137,7 +176,17 @@ impl Builder {
         Self { application: Some(name.into()), ..self }
     }
 
-    /// The application's own page, as HTML with holes.
+    /// The application's own page in the place of this crate's: one HTML document with holes.
+    ///
+    /// | hole | is filled with |
+    /// |---|---|
+    /// | `{{title}}`, `{{text}}` | what happened, in English |
+    /// | `{{outcome}}` | the same as a word for style sheets: `success`, `denied`, `failed`, `stranger` or `nothing` |
+    /// | `{{application}}` | the application's name |
+    ///
+    /// What fills a hole is escaped for elements and quoted attributes; the rest stands as it is given, so it must be the
+    /// application's own. Style in the page and images in `data:` URLs work; scripts, forms, and what lies elsewhere do
+    /// not. The script for the address bar is put behind it.
     #[must_use]
     pub fn template(self, html: impl Into<String>) -> Self {
         Self { template: Some(html.into()), ..self }
@@ -150,13 +199,13 @@ impl Builder {
         if !is_path(&self.path) {
             return Err(Error::Usage("a path starts with one slash and has letters, digits and -._~/ only"));
         }
+        if self.template.as_ref().is_some_and(|html| !html.contains("{{text}}") && !html.contains("{{outcome}}")) {
+            return Err(Error::Usage(
+                "a template has to have {{text}} or {{outcome}}, or a refusal would look like a success",
+            ));
+        }
         let (socket, address) = self.listen()?;
-        // Browsers leave the default port out of `Host`, and servers may out of the redirect URI.
-        let host = match (address.ip(), address.port()) {
-            (IpAddr::V4(ip), 80) => ip.to_string(),
-            (IpAddr::V6(ip), 80) => format!("[{ip}]"),
-            _ => address.to_string(),
-        };
+        let host = host(address);
         let redirect_uri = format!("http://{host}{}", self.path);
         let pages = Pages::new(self.application, self.template);
         Ok(Loopback { socket, redirect_uri, endpoint: Endpoint { host, path: self.path, pages } })
@@ -179,6 +228,15 @@ impl Builder {
     }
 }
 
+/// As browsers write it in `Host`: without a port that is the scheme's own.
+fn host(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(address) if address.port() == 80 => address.ip().to_string(),
+        SocketAddr::V6(address) if address.port() == 80 => format!("[{}]", address.ip()),
+        _ => address.to_string(),
+    }
+}
+
 /// A path that reads the same for everybody: no escapes, and no dots or slashes that a browser would take away.
 fn is_path(path: &str) -> bool {
     let is_plain = |segment: &str| {
@@ -187,4 +245,23 @@ fn is_path(path: &str) -> bool {
     };
     path.is_empty()
         || path.strip_prefix('/').is_some_and(|path| !path.starts_with('/') && path.split('/').all(is_plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_what_browsers_send() {
+        for (address, sent) in [
+            ("127.0.0.1:51004", "127.0.0.1:51004"),
+            ("[::1]:51004", "[::1]:51004"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("[::1]:80", "[::1]"),
+        ] {
+            assert_eq!(host(address.parse().unwrap()), sent);
+            let url = url::Url::parse(&format!("http://{sent}/callback")).unwrap();
+            assert_eq!(url[url::Position::BeforeHost..url::Position::AfterPort], *sent);
+        }
+    }
 }

@@ -199,3 +199,88 @@ const MAX_HEAD: usize = MAX_CALLBACK + 64 * 1024;
 
 /// Browsers send some twenty.
 const MAX_HEADERS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn pending() -> Pending {
+        let stored = r#"{"v":1,"state":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "verifier":"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk","redirect_uri":"http://127.0.0.1:51004/callback",
+            "client_id":"s6BhdRkqt3","token_endpoint":"https://as.example.com/token","started_at":1767225600}"#;
+        serde_json::from_str(stored).unwrap()
+    }
+
+    fn endpoint() -> Endpoint {
+        let (host, path) = ("127.0.0.1:51004".to_owned(), "/callback".to_owned());
+        Endpoint { host, path, pages: Pages::new(None, None) }
+    }
+
+    fn requests() -> [String; 6] {
+        let host = "Host: 127.0.0.1:51004\r\n";
+        let form = format!("code=abc&state={STATE}");
+        [
+            format!("GET /callback?code=abc&state={STATE} HTTP/1.1\r\n{host}Cookie: a=b\r\n\r\n"),
+            format!("GET /callback?error=access_denied&state={STATE} HTTP/1.1\r\n{host}\r\n"),
+            format!("GET /callback?code=abc&state=another HTTP/1.1\r\n{host}\r\n"),
+            format!("GET /favicon.ico HTTP/1.1\r\n{host}\r\n"),
+            format!("HEAD /callback HTTP/1.0\r\n{host}\r\n"),
+            format!(
+                "POST /callback HTTP/1.1\r\n{host}Content-Type: application/x-www-form-urlencoded\r\n\
+                 Content-Length: {}\r\n\r\n{form}",
+                form.len()
+            ),
+        ]
+    }
+
+    /// What comes of these pieces: the answer, and whether it ends the wait. Nothing comes before the last.
+    fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<(Vec<u8>, bool)> {
+        let (endpoint, pending, mut request) = (endpoint(), pending(), Request::default());
+        let mut pieces = pieces;
+        let verdict = pieces.find_map(|piece| request.receive(piece, &endpoint, &pending))?;
+        assert!(pieces.next().is_none(), "an answer before the request is whole");
+        Some((verdict.answer, verdict.callback.is_some()))
+    }
+
+    #[test]
+    fn it_does_not_matter_how_the_bytes_arrive() {
+        for request in requests() {
+            let bytes = request.as_bytes();
+            let whole = outcome([bytes].into_iter());
+            assert!(whole.is_some(), "{request}");
+            assert!(whole == outcome(bytes.chunks(1)), "{request}");
+            for at in 1..bytes.len() {
+                let (one, two) = bytes.split_at(at);
+                assert!(whole == outcome([one, two].into_iter()), "{request} at {at}");
+                assert!(outcome([one].into_iter()).is_none(), "{request} up to {at}");
+            }
+        }
+    }
+
+    /// Every byte of every request, replaced by each that means something to a parser: no panic, and never an end of
+    /// the wait with another host or path.
+    #[test]
+    fn a_damaged_request_is_judged_without_a_panic() {
+        let (endpoint, pending) = (endpoint(), pending());
+        let [login, ..] = requests();
+        let line_end = login.find("Cookie").unwrap();
+        for request in requests() {
+            for at in 0..request.len() {
+                for odd in *b"\0\r\n\t :/?#&=%+,;\"\xFF0aZ" {
+                    let mut bytes = request.clone().into_bytes();
+                    bytes[at] = odd;
+                    let verdict = Request::default().receive(&bytes, &endpoint, &pending);
+                    let ends = verdict.is_some_and(|verdict| verdict.callback.is_some());
+                    let of_host =
+                        request == login && (4..13).contains(&at) | (line_end - 17..line_end - 2).contains(&at);
+                    assert!(
+                        !ends || request != login || !of_host || bytes == request.as_bytes(),
+                        "{odd:?} at {at} of {request}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -35,6 +35,9 @@ use crate::{Error, Transport, entropy, now};
 /// # }
 /// ```
 ///
+/// A refresh whose answer was lost is tried once more, for the server may have acted; after a second loss somebody has to
+/// log in. Whoever would rather go on trying [installs](Self::install) the same tokens again.
+///
 /// It serves one process: machines that share a refresh token would spend it twice, so give each a login of its own.
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
