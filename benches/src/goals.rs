@@ -31,12 +31,13 @@ impl Goals {
         self.at_most("login, instructions over shaped's".to_owned(), 1.25, ratio(shaped));
         let (allocations, reallocations) = login.allocations(ours, whole);
         self.at_most("login, allocations with reallocations".to_owned(), 12.0, allocations + reallocations);
-        for (row, limit) in ROWS[1..].iter().zip([4.0, 5.0, 6.0, 2.0, 3.0, 3.5, 4.0]) {
-            let faster = login.instructions(oauth2, row) / login.instructions(ours, row);
-            self.at_least(format!("{}, oauth2's instructions over proofkey's", row.name), limit, faster);
-            let faster = login.time(oauth2, row) / login.time(ours, row);
-            self.at_least(format!("{}, oauth2's time over proofkey's", row.name), limit, faster);
+        for (row, limit) in ROWS[1..].iter().zip([4.0, 5.0, 6.0, 2.0, 3.0, 3.5]) {
+            let fewer = login.instructions(oauth2, row) / login.instructions(ours, row);
+            self.at_least(format!("{}, oauth2's instructions over proofkey's", row.name), limit, fewer);
         }
+        let unknown = &ROWS[7];
+        let faster = login.time(oauth2, unknown) / login.time(ours, unknown);
+        self.at_least(format!("{}, oauth2's time over proofkey's", unknown.name), 4.0, faster);
         self.at_most("a pending login, bytes in memory".to_owned(), 512.0, login.allocations[ours].pending as f64);
         self.at_most("a pending login, bytes stored".to_owned(), 600.0, login.stored[ours] as f64);
     }

@@ -1,8 +1,10 @@
 //! The command: checks that every column does the same job, measures, and prints everything as Markdown.
 //!
-//! Without arguments it does all; otherwise the parts that are named: `login`, `scaling`, `loopback`, `size`.
+//! Without arguments it does all; otherwise the parts that are named: `login`, `scaling`, `loopback`, `size`. `budget`
+//! holds the instructions of Proofkey's own steps to theirs.
 
 mod allocations;
+mod budget;
 mod goals;
 mod instructions;
 mod loopback;
@@ -26,6 +28,7 @@ fn main() -> io::Result<()> {
         ["stepped", column] => return instructions::stepped(number(column)?),
         ["serve"] => return loopback::serve(),
         ["exchange", client, in_flight, port] => return loopback::exchange(number(client)?, number(in_flight)?, port),
+        ["budget"] => return budget::hold(),
         _ => {}
     }
     let wants = |part: &str| arguments.is_empty() || arguments.contains(&part);

@@ -35,7 +35,8 @@ impl Login {
     }
 }
 
-fn difference(row: &Row, measured: impl Fn(usize) -> f64) -> f64 {
+/// What a row says, from what each run measured.
+pub fn difference(row: &Row, measured: impl Fn(usize) -> f64) -> f64 {
     let of = |run: Run| RUNS.iter().position(|other| *other == run).map_or(0.0, &measured);
     (of(row.run) - row.less.map_or(0.0, of)) / row.each as f64
 }

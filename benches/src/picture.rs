@@ -45,10 +45,9 @@ rect {{ fill: #9aa4af }}
         let (top, width) = (34 + 30 * row, 400.0 * instructions(column) / most);
         let figures = format!("{}; {}", thousands(instructions(column)), allocations + reallocations);
         // Written to a string, which does not fail.
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            r#"<text x="0" y="{text}">{name}</text><rect{class} x="150" y="{top}" width="{width:.0}" height="20" rx="2"/><text x="{after:.0}" y="{text}">{figures}</text>
-"#,
+            r#"<text x="0" y="{text}">{name}</text><rect{class} x="150" y="{top}" width="{width:.0}" height="20" rx="2"/><text x="{after:.0}" y="{text}">{figures}</text>"#,
             text = top + 15,
             after = 158.0 + width,
         );

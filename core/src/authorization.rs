@@ -202,6 +202,6 @@ fn draw(rng: &mut dyn CryptoRng) -> (Verifier, Secret) {
     let [first, second] = &octets;
     let verifier = Verifier::from_octets(first);
     let state = Secret::from(URL_SAFE_NO_PAD.encode(second));
-    octets.zeroize();
+    octets.as_flattened_mut().zeroize();
     (verifier, state)
 }

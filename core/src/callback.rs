@@ -61,12 +61,11 @@ impl Callback {
         for (name, value) in form::pairs(query) {
             // What is no name that we know is not ours to read.
             let Some(name) = name else { continue };
-            let is_given = value.as_deref() != Some("");
-            if let Some(name) = FOREIGN.into_iter().find(|foreign| is_given && *foreign == name) {
-                return Err(CallbackError::Unexpected(name).into());
-            }
             let Some((name, slot)) = RESPONSE.into_iter().zip(&mut found).find(|(known, _)| *known == name) else {
-                continue;
+                match FOREIGN.into_iter().find(|foreign| *foreign == name) {
+                    Some(name) if value.as_deref() != Some("") => return Err(CallbackError::Unexpected(name).into()),
+                    _ => continue,
+                }
             };
             let value = match value {
                 Some(value) => value,

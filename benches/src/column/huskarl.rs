@@ -30,16 +30,22 @@ pub struct Huskarl {
     resource: Uri,
 }
 
-/// The wire: what was asked, and what will be answered.
+/// An HTTP client that answers at once.
 #[derive(Clone, Default)]
-struct Line(Arc<Mutex<(Option<Request<Bytes>>, Option<Answer>)>>);
+struct Line(Arc<Mutex<Exchanged>>);
+
+#[derive(Default)]
+struct Exchanged {
+    request: Option<Request<Bytes>>,
+    answer: Option<Answer>,
+}
 
 impl HttpClient for Line {
     fn execute(&self, request: Request<Bytes>, _: Idempotency) -> MaybeSendBoxFuture<'_, Result<HttpResponse, Error>> {
         Box::pin(async move {
             let mut line = self.0.lock().expect("one thread");
-            line.0 = Some(request);
-            let answer = line.1.take().ok_or_else(|| Error::new(RetryAdvice::No, Stop(End::Enough)))?;
+            line.request = Some(request);
+            let answer = line.answer.take().ok_or_else(|| Error::new(RetryAdvice::No, Stop(End::Enough)))?;
             let (head, body) = answer.into_parts();
             Ok(HttpResponse { status: head.status, headers: head.headers, body: body.into() })
         })
@@ -86,9 +92,9 @@ impl Column for Huskarl {
             .code(code.into_secret())
             .maybe_pkce_verifier(pending.pkce_verifier)
             .build();
-        self.line.0.lock().expect("one thread").1 = world.answer();
+        self.line.0.lock().expect("one thread").answer = world.answer();
         let outcome = now(self.grant.exchange(parameters));
-        if let Some(request) = self.line.0.lock().expect("one thread").0.take() {
+        if let Some(request) = self.line.0.lock().expect("one thread").request.take() {
             world.sent(&request);
         }
         let tokens = match outcome {
