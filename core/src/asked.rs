@@ -52,6 +52,11 @@ impl Asked {
         self.parameters.write(form)
     }
 
+    /// Whether scope is all that is asked for, and in order.
+    pub(crate) fn is_scope(&self) -> bool {
+        self.mistake.is_none() && self.resources.is_empty() && self.parameters.is_empty()
+    }
+
     /// The scope, taken out; `None` if none was asked for.
     pub(crate) fn take_scope(&mut self) -> Option<Scope> {
         (!self.scope.is_empty()).then(|| std::mem::take(&mut self.scope))

@@ -108,5 +108,6 @@ impl Authentication {
 /// Whether all characters are `VSCHAR = %x20-7E` (RFC 6749 appendix A).
 pub(crate) fn is_printable(text: &str) -> bool {
     // Without an early exit it is compiled to wide instructions: tokens are long.
-    text.bytes().fold(true, |fits, byte| fits & matches!(byte, b' '..=b'~'))
+    let (least, most) = text.bytes().fold((b' ', b'~'), |(least, most), byte| (least.min(byte), most.max(byte)));
+    least == b' ' && most == b'~'
 }

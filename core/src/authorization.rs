@@ -107,13 +107,24 @@ impl Authorization {
     ///
     /// Draws 64 octets from `rng` at once: the verifier's, then the state's. [`Error::Usage`] if anything that was asked
     /// for is impossible (no entropy is drawn then), or if the server takes [pushed](Self::push) logins only.
-    pub fn redirect(self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<(Url, Pending), Error> {
+    pub fn redirect(mut self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<(Url, Pending), Error> {
         if self.registration.server.require_pushed_authorization_requests {
             return Err(Usage::PushRequired.into());
         }
-        let mut form = self.begin_url()?;
-        let pending = self.write(&mut form, now, rng)?;
-        Ok((Self::end_url(form)?, pending))
+        let write = || {
+            let mut form = self.begin_url()?;
+            self.write(&mut form)?;
+            Registration::url(&form.into_text())
+        };
+        let mut url = match &self.redirect_uri {
+            Some(redirect_uri) if self.details.is_none() && !self.form_post && self.asked.is_scope() => {
+                self.registration.plain_url(redirect_uri, &self.asked.scope, write)?
+            }
+            _ => write()?,
+        };
+        let (pending, challenge) = self.draw(now, rng)?;
+        url.query_pairs_mut().extend_pairs(fresh(&pending, &challenge));
+        Ok((url, pending))
     }
 
     /// The same by RFC 9126: an exchange that sends the parameters to the server first, and gives a URL that only refers
@@ -134,18 +145,12 @@ impl Authorization {
         Ok(form)
     }
 
-    pub(crate) fn end_url(form: Form) -> Result<Url, Usage> {
-        // A parser that took the endpoint takes it with a query, unless that is gigabytes long.
-        Url::parse(&form.into_text())
-            .map_err(|_| Usage::Endpoint("authorization_endpoint", "is too long with its parameters"))
-    }
-
-    /// The login's parameters, and what to remember of them.
-    pub(crate) fn write(&self, form: &mut Form, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<Pending, Usage> {
-        let redirect_uri = self.redirect_uri.clone().ok_or(Usage::NoRedirectUri)?;
+    /// The login's parameters, but for those that are [`fresh`] in each.
+    pub(crate) fn write(&self, form: &mut Form) -> Result<(), Usage> {
+        let redirect_uri = self.redirect_uri.as_deref().ok_or(Usage::NoRedirectUri)?;
         form.pair("response_type", "code");
         form.pair("client_id", &self.registration.client_id);
-        form.pair("redirect_uri", &redirect_uri);
+        form.pair("redirect_uri", redirect_uri);
         self.asked.write(form)?;
         if let Some(details) = &self.details {
             form.pair("authorization_details", details);
@@ -153,14 +158,16 @@ impl Authorization {
         if self.form_post {
             form.pair("response_mode", "form_post");
         }
+        Ok(())
+    }
 
+    /// What to remember of the login, and its challenge.
+    pub(crate) fn draw(&mut self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<(Pending, String), Usage> {
+        let redirect_uri = self.redirect_uri.clone().ok_or(Usage::NoRedirectUri)?;
         let (verifier, state) = draw(rng);
-        form.pair("state", state.expose());
-        form.pair("code_challenge", &verifier.challenge());
-        // RFC 7636 section 4.3: "code_challenge_method OPTIONAL, defaults to "plain" if not present in the request."
-        form.pair("code_challenge_method", "S256");
+        let challenge = verifier.challenge();
         let server = &self.registration.server;
-        Ok(Pending {
+        let pending = Pending {
             state,
             verifier,
             redirect_uri,
@@ -169,12 +176,23 @@ impl Authorization {
             iss_missing_on_errors: self.registration.settings.quirks.iss_missing_on_errors,
             client_id: self.registration.client_id.clone(),
             token_endpoint: self.registration.token_endpoint.clone(),
-            scope: self.asked.scope.clone(),
-            resources: self.asked.resources.clone(),
+            scope: std::mem::take(&mut self.asked.scope),
+            resources: std::mem::take(&mut self.asked.resources),
             leave_by: None,
             started_at: now,
-        })
+        };
+        Ok((pending, challenge))
     }
+}
+
+/// The parameters that each login has of its own. None has a character that would need encoding.
+pub(crate) fn fresh<'a>(pending: &'a Pending, challenge: &'a str) -> [(&'static str, &'a str); 3] {
+    [
+        ("state", pending.state()),
+        ("code_challenge", challenge),
+        // RFC 7636 section 4.3: "code_challenge_method OPTIONAL, defaults to "plain" if not present in the request."
+        ("code_challenge_method", "S256"),
+    ]
 }
 
 /// A fresh verifier and a fresh state, from one draw.
@@ -184,6 +202,6 @@ fn draw(rng: &mut dyn CryptoRng) -> (Verifier, Secret) {
     let [first, second] = &octets;
     let verifier = Verifier::from_octets(first);
     let state = Secret::from(URL_SAFE_NO_PAD.encode(second));
-    octets.zeroize();
+    octets.as_flattened_mut().zeroize();
     (verifier, state)
 }

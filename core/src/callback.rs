@@ -61,12 +61,11 @@ impl Callback {
         for (name, value) in form::pairs(query) {
             // What is no name that we know is not ours to read.
             let Some(name) = name else { continue };
-            let is_given = value.as_deref() != Some("");
-            if let Some(name) = FOREIGN.into_iter().find(|foreign| is_given && *foreign == name) {
-                return Err(CallbackError::Unexpected(name).into());
-            }
             let Some((name, slot)) = RESPONSE.into_iter().zip(&mut found).find(|(known, _)| *known == name) else {
-                continue;
+                match FOREIGN.into_iter().find(|foreign| *foreign == name) {
+                    Some(name) if value.as_deref() != Some("") => return Err(CallbackError::Unexpected(name).into()),
+                    _ => continue,
+                }
             };
             let value = match value {
                 Some(value) => value,
@@ -165,9 +164,10 @@ fn others(query: &str) -> Secret {
 
 /// Parts what was given into the place it came to, if that is told, and the parameters.
 fn split(input: &str) -> Result<(Option<Url>, &str), CallbackError> {
-    let is_url = input.trim_ascii_start().split_once(":/").is_some_and(|(scheme, _)| {
-        scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-    });
+    let after_scheme = input
+        .trim_ascii_start()
+        .trim_start_matches(|next: char| next.is_ascii_alphanumeric() || matches!(next, '+' | '-' | '.'));
+    let is_url = after_scheme.starts_with(":/");
     let input = input.split('#').next().unwrap_or_default();
     if !is_url && !input.starts_with(['/', '?']) {
         return Ok((None, input));

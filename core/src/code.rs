@@ -70,8 +70,7 @@ impl CodeExchange {
 
     fn form(&self) -> Result<Form, Usage> {
         let CodeGrant { code, login } = &self.grant;
-        let mut form = Form::with_capacity(1024);
-        form.pair("grant_type", "authorization_code");
+        let mut form = Form::after("grant_type=authorization_code", 768);
         form.pair("code", code.expose());
         // RFC 6749 section 4.1.3: "their values MUST be identical".
         form.pair("redirect_uri", &login.redirect_uri);

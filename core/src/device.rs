@@ -210,7 +210,7 @@ impl<'de> Deserialize<'de> for DevicePending {
             issuer: record.take("issuer")?.map(shared),
             client_id: record.require("client_id").map(shared)?,
             token_endpoint: record.require("token_endpoint").map(shared)?,
-            scope: Scope::granted(&record.take::<String, _>("scope")?.unwrap_or_default())
+            scope: Scope::granted(record.take::<String, _>("scope")?.unwrap_or_default())
                 .ok_or_else(|| record.unfit("scope"))?,
             resources: record.take("resource")?.unwrap_or_default(),
         })

@@ -15,11 +15,12 @@
 //! as the whole body is that object. Refused: redirects, other successes, tokens of a type that we cannot use, and
 //! whatever has no meaning that we could be sure of.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use zeroize::Zeroize;
 
 use crate::authentication::is_printable;
@@ -58,16 +59,10 @@ pub(crate) fn post(registration: &Registration, target: Uri, mut form: Form) -> 
 
 /// A form that is complete, but for the client's credentials in the header.
 pub(crate) fn send(registration: &Registration, target: Uri, form: Form) -> Request<Body> {
-    let mut headers = HeaderMap::with_capacity(3);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    if let Some(credentials) = &registration.credentials {
-        headers.insert(AUTHORIZATION, credentials.clone());
-    }
     let mut request = Request::new(Body::from(form.into_bytes()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = target;
-    *request.headers_mut() = headers;
+    request.headers_mut().clone_from(&registration.headers);
     request
 }
 
@@ -143,7 +138,10 @@ fn read_tokens(
         None => return Err(token_type.missing().into()),
         Some(text) => TokenType::parse(&text).ok_or(Violation::TokenType)?,
     };
-    let scope = read_scope(scope, quirks.scope_separated_by_commas)?.or(granted.scope);
+    let scope = match granted.scope {
+        Some(asked) if scope.is(asked.as_str()) => Some(asked),
+        asked => read_scope(scope, quirks.scope_separated_by_commas)?.or(asked),
+    };
     Ok(Tokens {
         access_token,
         token_type,
@@ -158,6 +156,7 @@ fn read_tokens(
         client_id: Some(registration.client_id.clone()),
         resources: granted.resources,
         extra,
+        header: OnceLock::new(),
     })
 }
 
@@ -179,7 +178,7 @@ pub(crate) fn read_scope(member: Member<'_>, commas: bool) -> Result<Option<Scop
         },
     };
     let text = if commas { text.replace(',', " ") } else { text };
-    Scope::granted(&text).map(Some).ok_or(member.invalid())
+    Scope::granted(text).map(Some).ok_or(member.invalid())
 }
 
 /// What an answer with another status than success means.
@@ -246,6 +245,6 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 fn conceal(error: Error, registration: &Registration, sent: &[&str]) -> Error {
     let Error::Server(error) = error else { return error };
     let secret = registration.authentication.secret().map(Secret::expose);
-    let header = registration.credentials.as_ref().and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
+    let header = registration.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
     Error::Server(error.without(sent.iter().copied().chain(secret).chain(header)))
 }

@@ -91,15 +91,30 @@ pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
 
 /// The pairs of a query or form, decoded; `None` stands for what is not UTF-8.
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (Option<Cow<'_, str>>, Option<Cow<'_, str>>)> {
-    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(name), decode(value))
+    let mut rest = Some(text);
+    let pairs = std::iter::from_fn(move || {
+        let (pair, after) = cut(rest?, b'&');
+        rest = after;
+        Some(pair)
+    });
+    pairs.filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = cut(pair, b'=');
+        (decode(name), decode(value.unwrap_or_default()))
     })
+}
+
+/// What stands before the first of these signs, and what behind it, if there is one.
+fn cut(text: &str, sign: u8) -> (&str, Option<&str>) {
+    let at = memchr::memchr(sign, text.as_bytes());
+    match at.and_then(|at| Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))) {
+        Some((before, behind)) => (before, Some(behind)),
+        None => (text, None),
+    }
 }
 
 /// Decodes once; `None` if the bytes are not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
-    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+    if memchr::memchr2(b'+', b'%', text.as_bytes()).is_none() {
         return Some(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -121,9 +136,21 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
+/// RFC 3986 section 2.3, looked up: every byte that is sent is asked about.
 pub(crate) fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+    UNRESERVED.get(usize::from(byte)).is_some_and(|is| *is)
 }
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const UNRESERVED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    while let [byte, after @ ..] = rest {
+        table[*byte as usize] = true;
+        rest = after;
+    }
+    table
+};
 
 fn hex(nibble: u8) -> u8 {
     match nibble {

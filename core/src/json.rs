@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -31,7 +31,7 @@ pub(crate) fn members<'a, const N: usize>(
     let text = std::str::from_utf8(body).map_err(|_| Violation::NotJson)?;
     // RFC 8259 section 8.1: "implementations .. MAY ignore the presence of a byte order mark".
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    if body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MAX_VALUES {
+    if body.len() > MAX_VALUES && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
         return Err(Violation::TooManyValues);
     }
     let mut found = names.map(|name| Member { name, raw: None });
@@ -45,7 +45,7 @@ pub(crate) fn members<'a, const N: usize>(
             if extra.is_empty() {
                 extra.reserve_exact(text.len());
             }
-            push(&mut extra, &name, raw);
+            push(&mut extra, name, raw);
         }
     })
     .ok_or(Violation::NotJson)?;
@@ -63,7 +63,7 @@ pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
     let mut members = Zeroizing::new(String::new());
     for (name, value) in form::pairs(text.trim_ascii()) {
-        push(&mut members, &name?, &Value::from(value?).to_string());
+        push(&mut members, Cow::Owned(name?.into_owned()), &Value::from(value?).to_string());
     }
     Extra::close(members).0
 }
@@ -87,6 +87,11 @@ impl<'a> Member<'a> {
             None | Some("null") => Ok(None),
             Some(raw) => unquote(raw).map(Some).ok_or(self.invalid()),
         }
+    }
+
+    /// Whether it is this text and nothing in it is escaped.
+    pub(crate) fn is(self, text: &str) -> bool {
+        self.raw.and_then(plain).is_some_and(|(own, _)| own == text)
     }
 
     /// The strings of an array; `null` counts as absent.
@@ -202,7 +207,7 @@ impl Extra {
     pub(crate) fn from_values(values: Map<String, Value>) -> Self {
         let mut extra = Zeroizing::new(String::new());
         for (name, value) in values {
-            push(&mut extra, &name, &value.to_string());
+            push(&mut extra, Cow::Owned(name), &value.to_string());
         }
         Self::close(extra)
     }
@@ -299,67 +304,63 @@ impl Record {
 }
 
 /// Calls `member` with the name and the raw value of each member; `None` if the text is not exactly one object.
-fn each<'a>(text: &'a str, member: impl FnMut(Cow<'a, str>, &'a str)) -> Option<()> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    deserializer.deserialize_map(Each(member)).ok()?;
-    deserializer.end().ok()
-}
-
-struct Each<F>(F);
-
-impl<'de, F: FnMut(Cow<'de, str>, &'de str)> Visitor<'de> for Each<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            let raw: &RawValue = map.next_value()?;
-            (self.0)(name, raw.get());
+fn each<'a>(text: &'a str, mut member: impl FnMut(Cow<'a, str>, &'a str)) -> Option<()> {
+    let mut rest = skip(text, "{")?;
+    while !rest.starts_with('}') {
+        let (name, after) = match plain(rest) {
+            Some((name, after)) => (Cow::Borrowed(name), after),
+            None => value(rest).and_then(|(name, after)| Some((unquote(name)?, after)))?,
+        };
+        let (raw, after) = value(skip(after, ":")?)?;
+        member(name, raw);
+        rest = trim(after);
+        if !rest.starts_with('}') {
+            rest = skip(rest, ",").filter(|next| next.starts_with('"'))?;
         }
-        Ok(())
     }
+    skip(rest, "}").filter(|rest| rest.is_empty()).map(drop)
 }
 
-/// Reads a member's name, borrowed unless it is escaped.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+/// The value that a text begins with, as it stands, and what follows it.
+fn value(text: &str) -> Option<(&str, &str)> {
+    // Answers are plain strings for the most part; everything else is serde's to read.
+    if let Some((inner, after)) = plain(text) {
+        return Some((text.get(..inner.len().saturating_add(2))?, after));
     }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let raw = values.next()?.ok()?.get();
+    Some((raw, text.get(values.byte_offset()..)?))
 }
 
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
+/// The string that a text begins with, if nothing in it is escaped: it ends at the next quote.
+fn plain(text: &str) -> Option<(&str, &str)> {
+    let inner = text.strip_prefix('"')?;
+    let (inner, after) = inner.split_at_checked(memchr::memchr2(b'"', b'\\', inner.as_bytes())?)?;
+    // RFC 8259 section 7: "the characters that MUST be escaped: .. the control characters (U+0000 through U+001F)".
+    let fits = inner.bytes().fold(b' ', u8::min) == b' ';
+    after.strip_prefix('"').filter(|_| fits).map(|after| (inner, after))
 }
 
-/// Adds a member to the text of an object that [`Extra::close`] ends.
-fn push(members: &mut String, name: &str, raw: &str) {
+/// What follows this sign and the whitespace on both sides of it.
+fn skip<'a>(text: &'a str, sign: &str) -> Option<&'a str> {
+    trim(text).strip_prefix(sign).map(trim)
+}
+
+/// RFC 8259 section 2: whitespace is space, tab, line feed and carriage return.
+fn trim(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\n', '\r'])
+}
+
+/// Adds a member to the text of an object that [`Extra::close`] ends. A name that is borrowed stood there unescaped.
+fn push(members: &mut String, name: Cow<'_, str>, raw: &str) {
     members.push(if members.is_empty() { '{' } else { ',' });
-    // What needs no escape is most of what there is.
-    if name.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\')) {
-        members.push('"');
-        members.push_str(name);
-        members.push('"');
-    } else {
-        members.push_str(&Value::from(name).to_string());
+    match name {
+        Cow::Borrowed(name) => {
+            members.push('"');
+            members.push_str(name);
+            members.push('"');
+        }
+        Cow::Owned(name) => members.push_str(&Value::from(name).to_string()),
     }
     members.push(':');
     members.push_str(raw);
@@ -368,7 +369,8 @@ fn push(members: &mut String, name: &str, raw: &str) {
 /// The text of a JSON string; `None` if the value is another type, or escapes what is no character.
 fn unquote(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+    let is_escaped = memchr::memchr(b'\\', inner.as_bytes()).is_some();
+    if is_escaped { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
 
 /// A JSON number that is not negative, in whole seconds.

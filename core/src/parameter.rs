@@ -17,6 +17,10 @@ impl Parameters {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Writes them behind the library's own; those may not be among them, and none may stand twice.
     pub(crate) fn write(&self, form: &mut Form) -> Result<(), Usage> {
         for (index, (name, value)) in self.0.iter().enumerate() {

@@ -127,7 +127,7 @@ impl<'de> Deserialize<'de> for Pending {
             iss_missing_on_errors: record.take("iss_missing_on_errors")?.unwrap_or_default(),
             client_id: record.require("client_id").map(text)?,
             token_endpoint: record.require("token_endpoint").map(text)?,
-            scope: Scope::granted(&record.take::<String, _>("scope")?.unwrap_or_default())
+            scope: Scope::granted(record.take::<String, _>("scope")?.unwrap_or_default())
                 .ok_or_else(|| record.unfit("scope"))?,
             resources: record.take("resource")?.unwrap_or_default(),
             leave_by: record.time("leave_by")?,

@@ -20,13 +20,14 @@ use http::{Request, Response, StatusCode};
 use rand_core::CryptoRng;
 use url::Url;
 
-use crate::authorization::Authorization;
+use crate::authorization::{Authorization, fresh};
 use crate::endpoint;
 use crate::error::{Error, Usage, Violation};
 use crate::exchange::{Body, Exchange, MAX_BODY, Step, Turn};
 use crate::form::Form;
 use crate::json;
 use crate::pending::Pending;
+use crate::registration::Registration;
 use crate::time::UnixTime;
 
 /// A login being pushed; made by [`Authorization::push`]. Its output is what [`Authorization::redirect`] gives.
@@ -49,15 +50,20 @@ impl Exchange for Push {
 
     fn next_request(&mut self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<Request<Body>, Error> {
         self.turn.ask()?;
-        let registration = self.authorization.registration();
-        let Some(target) = registration.push_target.clone() else {
+        let Some(target) = self.authorization.registration().push_target.clone() else {
             return Err(Usage::NoEndpoint("pushed_authorization_request_endpoint").into());
         };
         // Where there is nowhere to go afterwards, nothing is pushed.
         drop(self.authorization.begin_url()?);
         let mut form = Form::with_capacity(1024);
-        self.pending = Some(self.authorization.write(&mut form, now, rng)?);
+        self.authorization.write(&mut form)?;
+        let (pending, challenge) = self.authorization.draw(now, rng)?;
+        for (name, value) in fresh(&pending, &challenge) {
+            form.pair(name, value);
+        }
+        self.pending = Some(pending);
         // The client's id is among the parameters already.
+        let registration = self.authorization.registration();
         registration.authentication.write_secret(&mut form);
         let request = endpoint::send(registration, target, form);
         self.turn.asked(now);
@@ -78,7 +84,7 @@ impl Exchange for Push {
         form.pair("client_id", &registration.client_id);
         form.pair("request_uri", &request_uri);
         pending.leave_by = Some(asked.saturating_add(lifetime));
-        Ok(Step::Done((Authorization::end_url(form)?, pending)))
+        Ok(Step::Done((Registration::url(&form.into_text())?, pending)))
     }
 }
 

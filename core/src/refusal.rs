@@ -67,7 +67,9 @@ impl ServerError {
     pub(crate) fn without<'a>(mut self, secrets: impl Iterator<Item = &'a str>) -> Self {
         for secret in secrets.filter(|secret| !secret.is_empty()) {
             let is_in = |text: &str| form::decode(text).is_some_and(|decoded| decoded.contains(secret));
-            for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
+            // What is shorter than a secret does not hold it.
+            let texts = [&mut self.description, &mut self.uri].into_iter().flatten();
+            for text in texts.filter(|text| text.len() >= secret.len()) {
                 let redacted = text.replace(secret, REDACTED);
                 std::mem::replace(text, redacted).zeroize();
                 if is_in(text) {
@@ -76,12 +78,16 @@ impl ServerError {
             }
             // A code that contains a short secret does so by chance.
             let code = self.code.as_str();
-            if secret.len() >= SHORTEST_SECRET && (code.contains(secret) || is_in(code)) {
+            if secret.len() >= SHORTEST_SECRET && code.len() >= secret.len() && (code.contains(secret) || is_in(code)) {
                 self.code = ErrorCode(Cow::Borrowed(REDACTED));
             }
         }
         self.uri = self.uri.filter(|uri| uri.len() <= LONGEST_TEXT);
-        self.description = self.description.map(|text| text.chars().take(LONGEST_TEXT).collect());
+        if let Some(text) = &mut self.description
+            && let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT)
+        {
+            text.truncate(end);
+        }
         self
     }
 

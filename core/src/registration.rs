@@ -1,14 +1,17 @@
 //! What client and server have agreed on (RFC 6749 section 2): vetted once, then shared by every operation.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderValue, Uri};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Uri};
+use url::Url;
 
 use crate::authentication::{Authentication, is_printable};
 use crate::error::{Error, Usage};
 use crate::parameter::is_response;
 use crate::quirks::Quirks;
+use crate::scope::Scope;
 use crate::server::Server;
 use crate::token::Tokens;
 use crate::uri;
@@ -23,8 +26,8 @@ pub(crate) struct Registration {
     pub(crate) client_id: Arc<str>,
     pub(crate) redirect_uri: Option<Arc<str>>,
     pub(crate) authentication: Authentication,
-    /// The `Authorization` header, if the client authenticates by one.
-    pub(crate) credentials: Option<HeaderValue>,
+    /// Those of every request to an endpoint, the client's credentials among them if it authenticates by a header.
+    pub(crate) headers: HeaderMap,
     pub(crate) token_endpoint: Arc<str>,
     pub(crate) token_target: Uri,
     pub(crate) revocation_target: Option<Uri>,
@@ -32,6 +35,15 @@ pub(crate) struct Registration {
     pub(crate) device_target: Option<Uri>,
     pub(crate) push_target: Option<Uri>,
     pub(crate) settings: Settings,
+    last: Mutex<Option<Last>>,
+}
+
+/// What the last login asked for, and its URL without what is fresh in each.
+#[derive(Debug)]
+struct Last {
+    redirect_uri: Arc<str>,
+    scope: Scope,
+    url: Url,
 }
 
 /// What the application has chosen beyond who it is.
@@ -85,7 +97,7 @@ impl Registration {
             // A template names no issuer that a response could be compared with.
             issuer: server.issuer.as_deref().filter(|_| !settings.quirks.issuer_template).map(Arc::from),
             token_endpoint: Arc::from(server.token_endpoint.as_str()),
-            credentials: authentication.header(&client_id, settings.quirks.basic_not_encoded)?,
+            headers: headers(authentication.header(&client_id, settings.quirks.basic_not_encoded)?),
             client_id: Arc::from(client_id),
             redirect_uri: redirect_uri.map(Arc::from),
             server,
@@ -96,7 +108,34 @@ impl Registration {
             device_target,
             push_target,
             settings,
+            last: Mutex::default(),
         })
+    }
+
+    /// The authorization endpoint's URL with parameters.
+    pub(crate) fn url(text: &str) -> Result<Url, Usage> {
+        // A parser that took the endpoint takes it with a query, unless that is gigabytes long.
+        Url::parse(text).map_err(|_| Usage::Endpoint("authorization_endpoint", "is too long with its parameters"))
+    }
+
+    /// The URL of a login for this scope, without what is fresh in each: that of the login before, if it asked for the
+    /// same, as is the rule. To write and parse it anew is a fifth of what a login takes.
+    pub(crate) fn plain_url(
+        &self,
+        redirect_uri: &Arc<str>,
+        scope: &Scope,
+        write: impl FnOnce() -> Result<Url, Usage>,
+    ) -> Result<Url, Usage> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = &*last
+            && last.redirect_uri == *redirect_uri
+            && last.scope == *scope
+        {
+            return Ok(last.url.clone());
+        }
+        let url = write()?;
+        *last = Some(Last { redirect_uri: redirect_uri.clone(), scope: scope.clone(), url: url.clone() });
+        Ok(url)
     }
 
     /// A login goes on only where it was begun, and as the client that began it.
@@ -124,6 +163,14 @@ impl Registration {
         }
         Ok(())
     }
+}
+
+fn headers(credentials: Option<HeaderValue>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.extend(credentials.map(|credentials| (AUTHORIZATION, credentials)));
+    headers
 }
 
 /// A redirect URI that keeps a code from strangers: `https`, `http` on loopback (RFC 8252 section 7.3), or a scheme that

@@ -12,10 +12,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use crate::error::{Error, Usage, Violation};
 use crate::exchange::{Body, Exchange, MAX_BODY, Step, Turn};
@@ -95,7 +96,9 @@ impl Tokens {
 /// The header for a request to this place, if a token may go there.
 fn authorize(tokens: &Tokens, target: &Uri, headers: &HeaderMap) -> Result<HeaderValue, Error> {
     // RFC 6750 section 5.3: "Always use TLS (https)".
-    uri::secure(&target.to_string()).map_err(Usage::Resource)?;
+    if !uri::is_plain(target) {
+        uri::secure(&target.to_string()).map_err(Usage::Resource)?;
+    }
     // RFC 6750 section 2: "Clients MUST NOT use more than one method to transmit the token in each request."
     let mut parameters = form::pairs(target.query().unwrap_or_default());
     if headers.contains_key(AUTHORIZATION)
@@ -107,18 +110,32 @@ fn authorize(tokens: &Tokens, target: &Uri, headers: &HeaderMap) -> Result<Heade
     Ok(header(tokens))
 }
 
-/// The scheme is our own word for the type, never the server's.
+/// The scheme is our own word for the type, never the server's. Made once: calls are many, and tokens long.
 fn header(tokens: &Tokens) -> HeaderValue {
-    let scheme = tokens.token_type.as_str();
-    let token = tokens.access_token.expose();
-    let mut text = Zeroizing::new(String::with_capacity(scheme.len().saturating_add(token.len()).saturating_add(1)));
-    text.push_str(scheme);
-    text.push(' ');
-    text.push_str(token);
-    // A token of other characters was refused when it arrived, and again when it was read from a store.
-    let mut value = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
-    value.set_sensitive(true);
-    value
+    let make = || {
+        let text = [tokens.token_type.as_str(), " ", tokens.access_token.expose()].concat();
+        // A token of other characters was refused when it arrived, and again when it was read from a store.
+        let value = HeaderValue::from_maybe_shared(Bytes::from_owner(Wiped(text.into_bytes())));
+        let mut value = value.unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
+        value.set_sensitive(true);
+        value
+    };
+    tokens.header.get_or_init(make).clone()
+}
+
+/// What is left of a header when the last request that carries it is gone: nothing.
+struct Wiped(Vec<u8>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
 }
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");

@@ -40,7 +40,9 @@ impl Scope {
     pub(crate) fn add(&mut self, token: &str) -> bool {
         let fits = !token.is_empty() && token.bytes().all(is_token);
         if fits && !self.contains(token) {
-            if !self.0.is_empty() {
+            if self.0.is_empty() {
+                self.0.reserve(USUAL);
+            } else {
                 self.0.push(' ');
             }
             self.0.push_str(token);
@@ -49,10 +51,14 @@ impl Scope {
     }
 
     /// What a server says was granted; `None` if it has characters that no token could hold.
-    pub(crate) fn granted(text: &str) -> Option<Self> {
-        text.bytes().all(|byte| byte == b' ' || is_token(byte)).then(|| Self(text.to_owned()))
+    pub(crate) fn granted(text: impl Into<String>) -> Option<Self> {
+        let text = text.into();
+        text.bytes().all(|byte| byte == b' ' || is_token(byte)).then_some(Self(text))
     }
 }
+
+/// Room for what most logins ask for, in bytes.
+const USUAL: usize = 64;
 
 fn is_token(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)

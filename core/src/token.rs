@@ -10,9 +10,10 @@
 //! library saved; see [`Tokens`].
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -44,6 +45,8 @@ pub struct Tokens {
     pub(crate) client_id: Option<Arc<str>>,
     pub(crate) resources: Vec<String>,
     pub(crate) extra: Extra,
+    /// The header of a request that carries the access token, once there was one.
+    pub(crate) header: OnceLock<HeaderValue>,
 }
 
 impl Tokens {
@@ -204,6 +207,7 @@ impl<'de> Deserialize<'de> for Tokens {
             client_id: record.take("client_id")?.map(text),
             resources: record.take("resource")?.unwrap_or_default(),
             extra: Extra::none(),
+            header: OnceLock::new(),
         };
         if version.is_none() {
             let lifetime = record.seconds("expires_in")?;

@@ -7,7 +7,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::Uri;
+use http::uri::{Authority, Scheme};
 use url::{Host, Url};
+
+use crate::form::is_unreserved;
 
 /// An absolute `https` URI, or `http` on loopback: a host, no userinfo, no fragment.
 pub(crate) fn secure(text: &str) -> Result<Url, &'static str> {
@@ -122,6 +125,22 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || (first == 192 && second == 0 && third == 0)
         || (first == 198 && matches!(second, 18 | 19))
         || first >= 224)
+}
+
+/// Whether a target is `https` with a host name, and has nothing in it that [`secure`] could find fault with. One that is
+/// not may still be secure.
+pub(crate) fn is_plain(target: &Uri) -> bool {
+    let host = target.authority().map_or("", Authority::as_str);
+    // A top label that begins with a letter: no IPv4 address in any of its spellings.
+    let (labels, top) = host.rsplit_once('.').unwrap_or_default();
+    target.scheme() == Some(&Scheme::HTTPS)
+        && !labels.is_empty()
+        && top.starts_with(|first: char| first.is_ascii_lowercase())
+        && !host.contains("xn--")
+        && host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
+        && target.path_and_query().is_some_and(|path| {
+            path.as_str().bytes().all(|byte| is_unreserved(byte) || matches!(byte, b'/' | b'?' | b'=' | b'&' | b'%'))
+        })
 }
 
 /// The same URL as a request's target.
