@@ -179,6 +179,16 @@ fn values_are_counted() {
     assert_eq!(error, "the server answered HTTP 400 without an error code");
 }
 
+#[test]
+fn a_form_is_read_up_to_its_limit() {
+    for (bytes, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
+        let mut body = b"access_token=a&token_type=Bearer&x=".to_vec();
+        body.resize(bytes, b'x');
+        let error = support::answered(&client(), 200, &[], body).err().map(|error| error.to_string());
+        assert_eq!(error, (!is_read).then(|| "the server's answer is not a JSON object".to_owned()), "{bytes}");
+    }
+}
+
 const CALLBACKS: [(&str, &str); 8] = [
     ("parameters without a name", "&"),
     ("parameters without a value", "&a"),
