@@ -180,6 +180,19 @@ fn values_are_counted() {
 }
 
 #[test]
+fn a_refusal_is_read_up_to_its_limit() {
+    for (bytes, said) in [
+        (MAX_BODY, "the server refused: x (HTTP 400)"),
+        (MAX_BODY + 1, "the server answered HTTP 400 without an error code"),
+    ] {
+        let mut body = br#"{"error":"x"}"#.to_vec();
+        body.resize(bytes, b' ');
+        let error = support::answered(&client(), 400, &[], body).expect_err("a refusal");
+        assert_eq!(error.to_string(), said, "{bytes}");
+    }
+}
+
+#[test]
 fn a_form_is_read_up_to_its_limit() {
     for (bytes, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
         let mut body = b"access_token=a&token_type=Bearer&x=".to_vec();
