@@ -179,6 +179,18 @@ fn values_are_counted() {
     assert_eq!(error, "the server answered HTTP 400 without an error code");
 }
 
+/// Tokens may be kept for months: they hold what is theirs, not the room that an answer took.
+#[test]
+fn tokens_keep_no_more_than_they_have() {
+    let mut body = br#"{"access_token":"a","token_type":"Bearer","other":1}"#.to_vec();
+    body.resize(MAX_BODY, b' ');
+    let mut kept = None;
+    let spent = cost(|| kept = support::answered(&client(), 200, &[], body).ok());
+    // The body was there before.
+    let left = spent.bytes_current + i64::try_from(MAX_BODY).expect("a mebibyte");
+    assert!(kept.is_some() && left < 4096, "{left} bytes stay");
+}
+
 #[test]
 fn a_refusal_is_read_up_to_its_limit() {
     for (bytes, said) in [
