@@ -65,7 +65,7 @@ fuzz_target!(|input: (u16, &str)| {
         let Ok(callback) = look("a whole URL", || Callback::parse(&url)) else { return };
         let Ok(grant) = look("a grant", || pending.accept(callback)) else { panic!("it is the answer") };
         let token = format!(
-            r#"{{"access_token":"{secret}","token_type":"Bearer","refresh_token":"{secret}","id_token":"{secret}"}}"#
+            r#"{{"access_token":"{secret}","token_type":"Bearer","refresh_token":"{secret}","id_token":"{secret}","other":"{secret}"}}"#
         );
         if let Some(tokens) = run(client.exchange(grant), status, token.into_bytes()) {
             let words = format!(r#"{{"error":"invalid_grant","error_description":"of {secret}: {secret}"}}"#);

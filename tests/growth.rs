@@ -179,6 +179,41 @@ fn values_are_counted() {
     assert_eq!(error, "the server answered HTTP 400 without an error code");
 }
 
+/// Tokens may be kept for months: they hold what is theirs, not the room that an answer took.
+#[test]
+fn tokens_keep_no_more_than_they_have() {
+    let mut body = br#"{"access_token":"a","token_type":"Bearer","other":1}"#.to_vec();
+    body.resize(MAX_BODY, b' ');
+    let mut kept = None;
+    let spent = cost(|| kept = support::answered(&client(), 200, &[], body).ok());
+    // The body was there before.
+    let left = spent.bytes_current + i64::try_from(MAX_BODY).expect("a mebibyte");
+    assert!(kept.is_some() && left < 4096, "{left} bytes stay");
+}
+
+#[test]
+fn a_refusal_is_read_up_to_its_limit() {
+    for (bytes, said) in [
+        (MAX_BODY, "the server refused: x (HTTP 400)"),
+        (MAX_BODY + 1, "the server answered HTTP 400 without an error code"),
+    ] {
+        let mut body = br#"{"error":"x"}"#.to_vec();
+        body.resize(bytes, b' ');
+        let error = support::answered(&client(), 400, &[], body).expect_err("a refusal");
+        assert_eq!(error.to_string(), said, "{bytes}");
+    }
+}
+
+#[test]
+fn a_form_is_read_up_to_its_limit() {
+    for (bytes, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
+        let mut body = b"access_token=a&token_type=Bearer&x=".to_vec();
+        body.resize(bytes, b'x');
+        let error = support::answered(&client(), 200, &[], body).err().map(|error| error.to_string());
+        assert_eq!(error, (!is_read).then(|| "the server's answer is not a JSON object".to_owned()), "{bytes}");
+    }
+}
+
 const CALLBACKS: [(&str, &str); 8] = [
     ("parameters without a name", "&"),
     ("parameters without a value", "&a"),

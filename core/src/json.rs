@@ -218,10 +218,8 @@ impl Extra {
             return Self(None);
         }
         members.push('}');
-        // Tokens are kept for long: most of the room may be for members that are not here.
-        let is_roomy = members.capacity() / 2 > members.len();
-        let members = if is_roomy { members.as_str().to_owned() } else { std::mem::take(&mut *members) };
-        Self(Some(Secret::from(members)))
+        // Tokens are kept for long, and most of the room may have been for members that are not here.
+        Self(Some(Secret::from(members.as_str())))
     }
 }
 

@@ -91,7 +91,7 @@ pub(crate) fn is_this_machine(url: &Url) -> bool {
     }
 }
 
-/// RFC 6761 section 6.3: "localhost." and any name that falls within ".localhost." are loopback.
+/// Whether a name is loopback by itself: `localhost` and whatever ends with it (RFC 6761 section 6.3).
 fn is_localhost(domain: &str) -> bool {
     let domain = domain.trim_end_matches('.');
     domain == "localhost" || domain.ends_with(".localhost")
