@@ -52,6 +52,28 @@ fn a_person_denies() {
     });
 }
 
+/// The person at the second device: the code is in the link, and is shown to be compared.
+#[test]
+fn a_person_allows_a_device() {
+    with_browser(async |browser, server| {
+        let mut endpoints = Server::new(server.authorization_endpoint(), server.token_endpoint());
+        endpoints.device_authorization_endpoint = Some(server.device_authorization_endpoint());
+        let client = Client::builder(endpoints, RegisteredClient::PUBLIC.id).build().expect("a client");
+        let http = blocking::Transport::new().expect("a transport");
+        let pending = http.run(client.device().scope(["photos"])).expect("a code");
+        browser.open(&Url::parse(pending.verification_uri()).expect("a URL")).await;
+        browser.type_into("#code", pending.user_code()).await;
+        browser.click("button").await;
+        browser.picture("device").await;
+        browser.click("button[value=allow]").await;
+        assert_eq!(
+            http.run(client.poll(pending)).expect("tokens").scope().map(proofkey::Scope::as_str),
+            Some("photos")
+        );
+        browser.picture("device-done").await;
+    });
+}
+
 /// Each of these is a page, and the login goes on behind it; the last one ends it.
 #[test]
 fn what_is_not_the_answer_gets_a_page_of_its_own() {
@@ -174,6 +196,17 @@ impl Browser {
     async fn click(&self, selector: &str) {
         self.wait_for(selector).await;
         self.client.find(Locator::Css(selector)).await.expect("it is there").click().await.expect("it can be clicked");
+    }
+
+    async fn type_into(&self, selector: &str, text: &str) {
+        self.wait_for(selector).await;
+        self.client
+            .find(Locator::Css(selector))
+            .await
+            .expect("it is there")
+            .send_keys(text)
+            .await
+            .expect("it takes text");
     }
 
     async fn evaluate(&self, script: &str) -> Value {

@@ -333,6 +333,18 @@ fn without_a_browser_it_says_what_it_does_and_does_it() {
         person.follow(&person.allow(login.url().as_str())).expect("the example listens");
         assert_eq!(login.end().status, 0, "{why}");
     }
+    for (name, value, why) in [
+        ("WSL_DISTRO_NAME", "Debian", "this is Linux inside Windows, and the browser is Windows's"),
+        ("BROWSER", "/bin/false", "the environment variable BROWSER names the browser"),
+    ] {
+        let mut command = command(&at(&server, &with_device));
+        command.env(name, value);
+        let mut login = Login::spawn(command);
+        assert_eq!(login.step("way"), why);
+        let person = server.person();
+        person.follow(&person.allow(login.url().as_str())).expect("the example listens");
+        assert_eq!(login.end().status, 0, "{why}");
+    }
 }
 
 /// It has nothing to clean up: the port is free, and the status is the signal's.

@@ -12,6 +12,8 @@ use proofkey_core::{
     Session, Step, Ticket, TokenState, TokenType, Tokens, UnixTime, Usage, Verifier, Violation,
 };
 
+use serde_json::json;
+
 mod support;
 
 use support::{NOW, Octets, REDIRECT_URI, client, damaged, forms, grant, leak, response, server};
@@ -39,31 +41,35 @@ fn blind<X: Exchange + 'static>(exchange: X) -> Box<dyn Exchange<Output = ()>> {
 }
 
 /// Every operation there is: its name, the requests it may make at most, and how it begins.
-type Operation = (&'static str, usize, fn() -> Box<dyn Exchange<Output = ()>>);
+type Operation = (&'static str, usize, fn(&Client) -> Box<dyn Exchange<Output = ()>>);
 const OPERATIONS: &[Operation] = &[
-    ("code exchange", 1, || blind(client().exchange(grant(&client())))),
-    ("refresh", 1, || blind(everything().refresh(&tokens()).expect("a refresh"))),
-    ("credentials", 1, || blind(everything().credentials().scope(["photos"]))),
-    ("call", 1, || blind(everything().call(&tokens(), resource()))),
-    ("revocation", 2, || blind(everything().revoke(&tokens()).expect("a revocation"))),
-    ("introspection", 1, || blind(everything().introspect(&Secret::new(INTROSPECTED)))),
-    ("device authorization", 1, || blind(everything().device().scope(["photos"]))),
+    ("code exchange", 1, |client| blind(exchange(client))),
+    ("refresh", 1, |client| blind(client.refresh(&tokens()).expect("a refresh"))),
+    ("credentials", 1, |client| blind(client.credentials().scope(["photos"]))),
+    ("call", 1, |client| blind(client.call(&tokens(), resource()))),
+    ("revocation", 2, |client| blind(client.revoke(&tokens()).expect("a revocation"))),
+    ("introspection", 1, |client| blind(client.introspect(&Secret::new(INTROSPECTED)))),
+    ("device authorization", 1, |client| blind(client.device().scope(["photos"]))),
     // Half an hour, every five seconds.
-    ("polling", 360, || blind(everything().poll(device_pending()))),
-    ("push", 1, || blind(everything().authorize().scope(["photos"]).push())),
-    ("discovery", 3, || blind(Discovery::new("https://as.example.com/tenant"))),
-    ("resource discovery", 1, || blind(ResourceDiscovery::new("https://api.example.com/photos"))),
+    ("polling", 360, |client| blind(client.poll(device_pending()))),
+    ("push", 1, |client| blind(client.authorize().scope(["photos"]).push())),
+    ("discovery", 3, |_| blind(Discovery::new("https://as.example.com/tenant"))),
+    ("resource discovery", 1, |_| blind(ResourceDiscovery::new("https://api.example.com/photos"))),
 ];
 
 /// A client with a secret, at a server with every endpoint.
 fn everything() -> Client {
+    everything_by(Authentication::post(CLIENT_SECRET))
+}
+
+fn everything_by(authentication: Authentication) -> Client {
     let mut server = server();
     server.revocation_endpoint = Some("https://as.example.com/revoke".to_owned());
     server.introspection_endpoint = Some("https://as.example.com/introspect".to_owned());
     server.device_authorization_endpoint = Some("https://as.example.com/device_authorization".to_owned());
     server.pushed_authorization_request_endpoint = Some("https://as.example.com/par".to_owned());
     let builder = Client::builder(server, "s6BhdRkqt3").redirect_uri(REDIRECT_URI);
-    builder.authentication(Authentication::post(CLIENT_SECRET)).build().expect("a client")
+    builder.authentication(authentication).build().expect("a client")
 }
 
 /// A login of its, without a browser.
@@ -132,6 +138,8 @@ fn answers() -> Vec<(&'static str, Response<Vec<u8>>)> {
         ("authorization_pending", response(400, &[], r#"{"error":"authorization_pending"}"#)),
         ("garbage", response(200, &[], (0..=255).collect::<Vec<u8>>())),
         ("garbage in a refusal", response(400, &[], (0..=255).rev().collect::<Vec<u8>>())),
+        ("an empty object", response(200, &[], "{}")),
+        ("an empty object, created", response(201, &[], "{}")),
         ("nothing", response(200, &[], "")),
         ("no content", response(204, &[], "")),
         ("early hints", response(103, &[], "")),
@@ -143,7 +151,7 @@ fn answers() -> Vec<(&'static str, Response<Vec<u8>>)> {
 fn every_exchange_ends() {
     for (operation, most, begin) in OPERATIONS {
         for (answer, response) in answers() {
-            let mut exchange = begin();
+            let mut exchange = begin(&everything());
             let (mut now, mut requests) = (NOW, 0);
             while exchange.next_request(now, &mut Octets::appendix_b()).is_ok() {
                 requests += 1;
@@ -180,7 +188,7 @@ fn assert_over(exchange: &mut dyn Exchange<Output = ()>, which: &str) {
 fn out_of_turn_is_an_error_and_the_end() {
     let out_of_turn = "an exchange takes one answer for each request, and nothing after its end";
     for (operation, _, begin) in OPERATIONS {
-        let mut answered_first = begin();
+        let mut answered_first = begin(&everything());
         let told = answered_first.handle_response(response(200, &[], "{}"));
         let error = told.err().unwrap();
         assert_eq!(
@@ -190,7 +198,7 @@ fn out_of_turn_is_an_error_and_the_end() {
         );
         assert_over(&mut *answered_first, operation);
 
-        let mut asked_twice = begin();
+        let mut asked_twice = begin(&everything());
         assert!(asked_twice.next_request(NOW, &mut Octets::appendix_b()).is_ok());
         let again = asked_twice.next_request(NOW, &mut Octets::appendix_b());
         assert_eq!(again.unwrap_err().to_string(), out_of_turn, "{operation}");
@@ -434,21 +442,48 @@ fn no_operation_prints_a_secret() {
     ];
     for (operation, _, begin) in OPERATIONS.iter().skip(1) {
         for (status, body) in bodies.iter().flat_map(|body| [200, 400, 503].map(|status| (status, body))) {
-            answer(operation, begin(), status, body);
+            answer(operation, begin(&everything()), status, body);
         }
         let sent: &[&str] = match *operation {
             "refresh" => &[REFRESH_TOKEN, CLIENT_SECRET],
             "revocation" => &[REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET],
             "introspection" => &[INTROSPECTED, CLIENT_SECRET],
             "polling" => &[DEVICE_CODE, CLIENT_SECRET],
+            "push" => &[STATE, CLIENT_SECRET],
             _ => &[CLIENT_SECRET],
         };
         for secret in sent {
-            answer(operation, begin(), 503, &format!(r#"{{"error":"{secret}"}}"#));
+            answer(operation, begin(&everything()), 503, &format!(r#"{{"error":"{secret}"}}"#));
             let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
             for quoted in [*secret, &form, &form.replace('+', "%20")] {
-                answer(operation, begin(), 400, &description(quoted));
-                answer(operation, begin(), 200, &description(quoted));
+                answer(operation, begin(&everything()), 400, &description(quoted));
+                answer(operation, begin(&everything()), 200, &description(quoted));
+            }
+        }
+    }
+}
+
+/// A server that shows what it was sent, as one that is being debugged does: whole or in part, in each place for words.
+#[test]
+fn no_operation_prints_what_a_server_mirrors() {
+    for authentication in [Authentication::basic(CLIENT_SECRET), Authentication::post(CLIENT_SECRET)] {
+        let client = everything_by(authentication);
+        for (operation, _, begin) in OPERATIONS {
+            let request = begin(&client).next_request(NOW, &mut OCTETS()).expect("a request");
+            let body = str::from_utf8(request.body().as_ref()).expect("text").to_owned();
+            let mut seen: Vec<String> =
+                request.headers().values().map(|value| value.to_str().expect("ASCII").to_owned()).collect();
+            seen.extend(body.split('&').map(str::to_owned));
+            seen.extend(support::pairs(body.as_bytes()).into_iter().map(|(_, value)| value));
+            seen.push(body);
+            for (seen, status) in
+                seen.iter().flat_map(|seen| [200, 201, 400, 401, 403, 503].map(|status| (seen, status)))
+            {
+                for (error, description) in [("x", &format!("It was {seen}.")), (seen, seen)] {
+                    let uri = format!("https://as.example.com/?{seen}");
+                    let mirror = json!({ "error": error, "error_description": description, "error_uri": uri });
+                    answer(operation, begin(&client), status, &mirror.to_string());
+                }
             }
         }
     }
@@ -470,6 +505,7 @@ fn answer(operation: &str, mut exchange: Box<dyn Exchange<Output = ()>>, status:
 #[test]
 fn no_exchange_prints_a_secret() {
     fn play<X: Exchange<Output: Debug> + Debug>(what: &str, mut exchange: X, answer: &str) {
+        let status = if what == "Push" { 201 } else { 200 };
         assert_silent(&format!("{what}, before"), &debugged(&exchange));
         let mut requests = 0;
         loop {
@@ -485,7 +521,7 @@ fn no_exchange_prints_a_secret() {
             assert_silent(&format!("{what}'s request"), &debugged(&request));
             assert_silent(&format!("{what}, waiting"), &debugged(&exchange));
             requests += 1;
-            let step = exchange.handle_response(response(200, &[], answer)).expect("a step");
+            let step = exchange.handle_response(response(status, &[], answer)).expect("a step");
             assert_silent(&format!("{what}, over"), &debugged(&exchange));
             // What a resource answers is the application's, to print or not.
             if what != "ResourceCall" {
@@ -502,6 +538,8 @@ fn no_exchange_prints_a_secret() {
     let token = format!(
         r#"{{"access_token":"{ACCESS_TOKEN}","token_type":"Bearer","refresh_token":"{REFRESH_TOKEN}","id_token":"{ID_TOKEN}","member":"{MEMBER}"}}"#
     );
+    play("CodeExchange", exchange(&client).param("vendor", MEMBER), &token);
+    play("Push", client.authorize().param("vendor", MEMBER).push(), r#"{"request_uri":"urn:x","expires_in":60}"#);
     play("Refresh", client.refresh(&tokens).unwrap().param("vendor", MEMBER), &token);
     play("Credentials", client.credentials().param("vendor", MEMBER), &token);
     play("ResourceCall", client.call(&tokens, resource()), "");
@@ -562,7 +600,9 @@ fn credentials_are_marked_sensitive() {
 
 /// What is told of each error that this answer brings about, to people and to logs.
 fn told(error: &Error) -> String {
-    format!("{error}\n{:?}\n{}", error.remedy(), debugged(error))
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let causes: Vec<_> = causes.map(|cause| format!("{cause}\n{cause:?}")).collect();
+    format!("{error}\n{:?}\n{}\n{}", error.remedy(), debugged(error), causes.join("\n"))
 }
 
 /// The errors that name members must not show what was in them.

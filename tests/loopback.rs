@@ -334,7 +334,7 @@ fn every_page_keeps_itself_to_itself() {
     assert!(login.end().is_ok());
 }
 
-/// A case of the shared collection, lg-015: no log has the request line; nor has anything else that prints.
+/// lg-015 of `tests/vectors`: no log has the request line; nor has anything else that prints.
 #[test]
 fn nothing_that_is_printed_holds_what_a_browser_brought() {
     log::set_logger(&KEPT).expect("there is no other");

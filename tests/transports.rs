@@ -347,6 +347,34 @@ fn a_longer_body_is_cut_off_one_byte_later() {
 }
 
 #[test]
+fn an_uri_without_a_host_is_an_error() {
+    for driver in Driver::all() {
+        let failure = driver.run(Ask::to(Method::POST, "", BODY)).expect_err("no host");
+        let seen = (failure.arm, failure.remedy, failure.ambiguous);
+        assert_eq!(seen, (Arm::Unsent, Remedy::FixConfiguration, false), "{driver}: {failure:?}");
+    }
+}
+
+/// Its own time-out is not asked for.
+#[test]
+fn a_client_of_the_caller_has_the_time_out_too() {
+    for driver in Driver::following() {
+        let server = Server::start(|_, _, stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")?;
+            for _ in 0..400 {
+                thread::sleep(Duration::from_millis(50));
+                stream.write_all(b" ")?;
+            }
+            Ok(Then::Close)
+        });
+        let failure = driver.timeout(Duration::from_secs(1)).run(Ask::post(&server)).expect_err("no answer in time");
+        let seen = (failure.arm, failure.remedy, failure.ambiguous);
+        assert_eq!(seen, (Arm::Timeout, Remedy::TryLater(None), true), "{failure:?}");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[test]
 fn there_is_no_time_out_too_long() {
     for driver in Driver::all() {
         let server = Server::answering(EMPTY);
@@ -438,13 +466,14 @@ fn an_exchange_may_be_a_trait_object() {
 }
 
 #[test]
-fn an_agent_for_https_only_hides_the_url_it_refuses() {
-    let server = Server::answering(EMPTY);
-    let failure = Driver::https_only(Library::Ureq).run(Ask::post(&server)).expect_err("not https");
-    assert_eq!((failure.arm, failure.remedy), (Arm::Unsent, Remedy::FixConfiguration), "{failure:?}");
-    assert!(server.requests().is_empty());
+fn a_client_for_https_only_hides_the_url_it_refuses() {
+    for library in [Library::Reqwest, Library::Ureq] {
+        let server = Server::answering(EMPTY);
+        let failure = Driver::https_only(library).run(Ask::post(&server)).expect_err("not https");
+        assert_eq!((failure.arm, failure.remedy), (Arm::Unsent, Remedy::FixConfiguration), "{failure:?}");
+        assert_eq!(server.connections(), 0, "{library:?}");
+    }
 }
-
 /// An exchange that asks the same thing a number of times, and keeps the answers.
 #[derive(Debug)]
 struct Ask {

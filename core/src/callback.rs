@@ -154,7 +154,11 @@ impl Location {
 
 /// The pairs, as they stand, whose names are not the server's.
 fn others(query: &str) -> Secret {
-    let is_other = |pair: &&str| form::pairs(pair).all(|(name, _)| !name.is_some_and(|name| is_response(&name)));
+    let is_other = |pair: &&str| {
+        // The value stays as it is: decoded, it would be a copy of the code.
+        let name = form::decode(pair.split('=').next().unwrap_or_default());
+        !name.is_some_and(|name| is_response(&name))
+    };
     Secret::from(query.split('&').filter(is_other).collect::<Vec<_>>().join("&"))
 }
 
@@ -170,7 +174,7 @@ fn split(input: &str) -> Result<(Option<Url>, &str), CallbackError> {
     }
     // A pasted URL brings its line end along.
     let input = input.trim_ascii();
-    let query = input.split_once('?').map_or("", |(_, query)| query);
+    let (place, query) = input.split_once('?').unwrap_or((input, ""));
     if !is_url {
         return Ok((None, query));
     }
@@ -178,8 +182,9 @@ fn split(input: &str) -> Result<(Option<Url>, &str), CallbackError> {
     if !input.bytes().all(|byte| byte.is_ascii_graphic()) || input.contains('\\') {
         return Err(CallbackError::Invalid("URL"));
     }
-    let place = Url::parse(input).map_err(|_| CallbackError::Invalid("URL"))?;
-    Ok((Some(bare(place)), query))
+    // The query stays out of it: a parser would keep the code where nobody wipes it.
+    let place = Url::parse(place).map_err(|_| CallbackError::Invalid("URL"))?;
+    Ok((Some(place), query))
 }
 
 /// A URL without query and fragment.

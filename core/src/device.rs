@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::response::Parts;
 use http::{Request, Response, StatusCode};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -83,53 +84,8 @@ impl Exchange for DeviceAuthorization {
     fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<DevicePending>, Error> {
         let asked = self.turn.answered()?;
         let own = &self.registration;
-        let mut pending = endpoint::answer(own, StatusCode::OK, response, asked, &[], |head, body| {
-            if body.len() > MAX_BODY {
-                return Err(Violation::TooLong.into());
-            }
-            let names = [
-                "device_code",
-                "user_code",
-                "verification_uri",
-                "verification_url",
-                "verification_uri_complete",
-                "expires_in",
-                "interval",
-                "error",
-                "error_description",
-                "error_uri",
-            ];
-            let ([device_code, user_code, page, url, complete, expires_in, interval, error, description, uri], _) =
-                json::members(body, names)?;
-            if let Some(error) = endpoint::server_error(head, asked, error, description, uri)? {
-                return Err(error.into());
-            }
-            let lifetime = expires_in.seconds()?.ok_or(expires_in.missing())?;
-            if lifetime == 0 {
-                return Err(expires_in.invalid().into());
-            }
-            let lifetime = Duration::from_secs(lifetime).min(LONGEST_LIFE);
-            // RFC 8628 section 3.2: "If no value is provided, clients MUST use 5 as the default."
-            let wait = interval.seconds_at_least()?.map_or(INTERVAL, Duration::from_secs).max(SHORTEST_INTERVAL);
-            // Nobody need be shown a code that ends before the first poll.
-            if wait >= lifetime {
-                return Err(interval.invalid().into());
-            }
-            let page = if page.is_absent() && own.settings.quirks.verification_url { url } else { page };
-            Ok(DevicePending {
-                device_code: endpoint::credential(device_code)?.ok_or(device_code.missing())?,
-                user_code: text(user_code, is_code)?.ok_or(user_code.missing())?,
-                verification_uri: text(page, is_page)?.ok_or(page.missing())?,
-                verification_uri_complete: text(complete, is_page)?,
-                expires_at: asked.saturating_add(lifetime),
-                interval: wait,
-                issuer: own.issuer.clone(),
-                client_id: own.client_id.clone(),
-                token_endpoint: own.token_endpoint.clone(),
-                scope: Scope::default(),
-                resources: Vec::new(),
-            })
-        })?;
+        let mut pending =
+            endpoint::answer(own, StatusCode::OK, response, asked, &[], |head, body| read(own, head, body, asked))?;
         pending.scope = std::mem::take(&mut self.asked.scope);
         pending.resources = std::mem::take(&mut self.asked.resources);
         Ok(Step::Done(pending))
@@ -259,6 +215,55 @@ impl<'de> Deserialize<'de> for DevicePending {
             resources: record.take("resource")?.unwrap_or_default(),
         })
     }
+}
+
+/// What to show and what to keep, but for what was asked for.
+fn read(own: &Registration, head: &Parts, body: &[u8], asked: UnixTime) -> Result<DevicePending, Error> {
+    if body.len() > MAX_BODY {
+        return Err(Violation::TooLong.into());
+    }
+    let names = [
+        "device_code",
+        "user_code",
+        "verification_uri",
+        "verification_url",
+        "verification_uri_complete",
+        "expires_in",
+        "interval",
+        "error",
+        "error_description",
+        "error_uri",
+    ];
+    let ([device_code, user_code, page, url, complete, expires_in, interval, error, description, uri], _) =
+        json::members(body, names)?;
+    if let Some(error) = endpoint::server_error(head, asked, error, description, uri)? {
+        return Err(error.into());
+    }
+    let lifetime = expires_in.seconds()?.ok_or(expires_in.missing())?;
+    if lifetime == 0 {
+        return Err(expires_in.invalid().into());
+    }
+    let lifetime = Duration::from_secs(lifetime).min(LONGEST_LIFE);
+    // RFC 8628 section 3.2: "If no value is provided, clients MUST use 5 as the default."
+    let wait = interval.seconds_at_least()?.map_or(INTERVAL, Duration::from_secs).max(SHORTEST_INTERVAL);
+    // Nobody need be shown a code that ends before the first poll.
+    if wait >= lifetime {
+        return Err(interval.invalid().into());
+    }
+    let page = if page.is_absent() && own.settings.quirks.verification_url { url } else { page };
+    Ok(DevicePending {
+        device_code: endpoint::credential(device_code)?.ok_or(device_code.missing())?,
+        user_code: text(user_code, is_code)?.ok_or(user_code.missing())?,
+        verification_uri: text(page, is_page)?.ok_or(page.missing())?,
+        verification_uri_complete: text(complete, is_page)?,
+        expires_at: asked.saturating_add(lifetime),
+        interval: wait,
+        issuer: own.issuer.clone(),
+        client_id: own.client_id.clone(),
+        token_endpoint: own.token_endpoint.clone(),
+        scope: Scope::default(),
+        resources: Vec::new(),
+    })
 }
 
 /// A text that is to be shown, and may be.

@@ -16,6 +16,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::error::Violation;
 use crate::form;
@@ -34,12 +35,18 @@ pub(crate) fn members<'a, const N: usize>(
         return Err(Violation::TooManyValues);
     }
     let mut found = names.map(|name| Member { name, raw: None });
-    let mut extra = String::new();
+    let mut extra = Zeroizing::new(String::new());
     let mut repeated = None;
     each(text, |name, raw| match found.iter_mut().find(|member| member.name == name) {
         Some(member) if member.raw.is_some() => repeated = Some(member.name),
         Some(member) => member.raw = Some(raw),
-        None => push(&mut extra, name, raw),
+        None => {
+            // They take no more room than they had, and a text that was outgrown would stay in memory.
+            if extra.is_empty() {
+                extra.reserve_exact(text.len());
+            }
+            push(&mut extra, name, raw);
+        }
     })
     .ok_or(Violation::NotJson)?;
     match repeated {
@@ -54,7 +61,7 @@ pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
         return None;
     }
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
-    let mut members = String::new();
+    let mut members = Zeroizing::new(String::new());
     for (name, value) in form::pairs(text.trim_ascii()) {
         push(&mut members, Cow::Owned(name?.into_owned()), &Value::from(value?).to_string());
     }
@@ -198,7 +205,7 @@ impl Extra {
 
     /// Members read as values, as a store hands them back.
     pub(crate) fn from_values(values: Map<String, Value>) -> Self {
-        let mut extra = String::new();
+        let mut extra = Zeroizing::new(String::new());
         for (name, value) in values {
             push(&mut extra, Cow::Owned(name), &value.to_string());
         }
@@ -206,11 +213,14 @@ impl Extra {
     }
 
     /// Ends the text that [`push`] began.
-    fn close(mut members: String) -> Self {
+    fn close(mut members: Zeroizing<String>) -> Self {
         if members.is_empty() {
             return Self(None);
         }
         members.push('}');
+        // Tokens are kept for long: most of the room may be for members that are not here.
+        let is_roomy = members.capacity() / 2 > members.len();
+        let members = if is_roomy { members.as_str().to_owned() } else { std::mem::take(&mut *members) };
         Self(Some(Secret::from(members)))
     }
 }

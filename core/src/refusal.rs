@@ -12,6 +12,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use http::StatusCode;
+use zeroize::Zeroize;
 
 use crate::error::Remedy;
 use crate::form;
@@ -69,7 +70,8 @@ impl ServerError {
             // What is shorter than a secret does not hold it.
             let texts = [&mut self.description, &mut self.uri].into_iter().flatten();
             for text in texts.filter(|text| text.len() >= secret.len()) {
-                *text = text.replace(secret, REDACTED);
+                let redacted = text.replace(secret, REDACTED);
+                std::mem::replace(text, redacted).zeroize();
                 if is_in(text) {
                     REDACTED.clone_into(text);
                 }

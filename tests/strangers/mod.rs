@@ -110,9 +110,13 @@ pub(crate) fn all(host: &str, state: &str) -> Vec<Stranger> {
         ("an error without a state", get("/callback?error=access_denied"), Some(400)),
         ("a token", get(&format!("/callback?access_token=t&state={state}")), Some(400)),
         ("a code that is no text", get(&format!("/callback?code=%FF&state={state}")), Some(400)),
+        ("a whole URL as query", get(&format!("/callback?http://{host}{own}")), Some(400)),
+        ("a target as query", get(&format!("/callback?{own}")), Some(400)),
+        ("a form in a form", typed(&format!("Content-Length: {}\r\n", form.len() + 1), &format!("?{form}")), Some(400)),
         ("a query that is too long", get(&format!("{own}&a={}", long(66_000))), Some(400)),
         // Other hosts: a name that was pointed at this machine.
         ("another host", with("Host: evil.example"), Some(400)),
+        // cb-094 of `tests/vectors`.
         ("another host on our port", with(&format!("Host: localhost.attacker.test:{port}")), Some(400)),
         ("localhost", with(&format!("Host: localhost:{port}")), Some(400)),
         ("our host without the port", with("Host: 127.0.0.1"), Some(400)),

@@ -166,11 +166,15 @@ pub(crate) fn forms(secret: &str) -> Vec<String> {
         percent.replace('+', "%20").replace("%7E", "~"),
         percent.to_lowercase(),
     ]);
-    // Inside a longer text, base64 begins at one of three places; the ends mix with their neighbours.
-    for skipped in 0..3 {
-        let inner = secret.as_bytes().get(skipped..).unwrap_or_default();
-        let whole = inner.get(..inner.len() - inner.len() % 3).unwrap_or_default();
-        forms.extend([STANDARD_NO_PAD.encode(whole), URL_SAFE_NO_PAD.encode(whole)]);
+    // Inside a longer text, base64 begins at one of three places; the ends mix with their neighbours. HTTP Basic encodes what
+    // is percent-encoded already.
+    let sent = percent.replace('+', "%20").replace("%7E", "~");
+    for text in [secret, sent.as_str()] {
+        for skipped in 0..3 {
+            let inner = text.as_bytes().get(skipped..).unwrap_or_default();
+            let whole = inner.get(..inner.len() - inner.len() % 3).unwrap_or_default();
+            forms.extend([STANDARD_NO_PAD.encode(whole), URL_SAFE_NO_PAD.encode(whole)]);
+        }
     }
     forms.push(STANDARD.encode(secret));
     forms

@@ -137,7 +137,8 @@ impl Driver {
 
         let client = match &self.setup {
             Setup::New => None,
-            Setup::Following | Setup::HttpsOnly => Some(reqwest_builder(None)),
+            Setup::Following => Some(reqwest_builder(None)),
+            Setup::HttpsOnly => Some(reqwest_builder(None).https_only(true)),
             Setup::Trusting(certificate) => Some(reqwest_builder(Some(certificate))),
             Setup::Http2 => Some(reqwest_builder(None).http2_prior_knowledge()),
             Setup::Proxied(proxy) => Some(reqwest_builder(None).proxy(Proxy::all(proxy).unwrap())),

@@ -2,18 +2,22 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-#[derive(Default)]
-pub(crate) struct Story(AtomicU32);
+/// Clones count on.
+#[derive(Clone, Default)]
+pub(crate) struct Story(Arc<AtomicU32>);
 
 impl Story {
     pub(crate) fn tell(&self, what: &str, how: impl Display) {
         let step = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-        eprintln!("{step:3}. {what:<10} {how}");
+        // On a terminal it takes the place of the countdown.
+        let clear = if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
+        eprintln!("{clear}{step:3}. {what:<10} {how}");
     }
 }
 

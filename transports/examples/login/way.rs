@@ -55,6 +55,9 @@ pub(crate) fn log_in(
     }
     let here = Surroundings::of_this_process();
     if here.has_browser() {
+        if here != Surroundings::Desktop {
+            story.tell("way", here);
+        }
         login.by_browser(true)
     } else if client.server().device_authorization_endpoint.is_some() {
         story.tell(
@@ -84,12 +87,12 @@ impl Login<'_> {
         } else if !open {
             self.story.tell("browser", "open the URL above in one on this machine");
         } else {
-            match browser::open(&url) {
-                Ok(()) => self.story.tell("browser", "opened; if nothing shows, copy the URL above into one"),
-                Err(_) => {
-                    self.story.tell("browser", "none could be opened: copy the URL above into one on this machine");
-                }
-            }
+            // Beside the wait: a browser for terminals runs until somebody closes it.
+            let story = self.story.clone();
+            thread::spawn(move || match browser::open(&url) {
+                Ok(()) => story.tell("browser", "opened; if nothing shows, copy the URL above into one"),
+                Err(_) => story.tell("browser", "none could be opened: copy the URL above into one on this machine"),
+            });
         }
         let countdown = Countdown::until(self.deadline);
         let callback = loopback.wait(&pending, self.deadline)?;

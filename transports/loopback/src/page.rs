@@ -99,7 +99,8 @@ impl Page {
             Self::Stranger => (
                 "stranger",
                 "Not this login",
-                "Your browser brought the answer to another login than the one that was begun last in {}. If you have several under way, finish the newest.",
+                "Your browser brought the answer to another login than the one that was begun last in {}. \
+                 If you have several under way, finish the newest.",
             ),
             Self::Nothing => {
                 ("nothing", "Nothing here", "This address does nothing but receive logins that were begun in {}.")

@@ -139,7 +139,8 @@ impl Endpoint {
 
     /// Whether these parameters are the answer to this login.
     fn judge(&self, parameters: &[u8], pending: &Pending) -> Verdict {
-        let callback = std::str::from_utf8(parameters).ok().and_then(|text| Callback::parse(text).ok());
+        // The question mark keeps it from being read as a URL, where it looks like one.
+        let callback = std::str::from_utf8(parameters).ok().and_then(|text| Callback::parse(&format!("?{text}")).ok());
         let callback = callback.filter(|callback| pending.is_for(callback));
         let (status, page) = match callback {
             Some(_) => ("200 OK", outcome(parameters)),

@@ -157,8 +157,9 @@ impl Transport {
         let asked = request.url().clone();
 
         let mut answer = self.client.execute(request).await.map_err(|error| {
-            // A body is asked for once there is a connection to send it on. Where there is none, reqwest's word is all.
-            let sent = if has_body { begun.load(Ordering::Relaxed) } else { !error.is_connect() };
+            // A time-out may come before there is a connection; only then has nobody asked for the body yet.
+            let waited = has_body && error.is_timeout();
+            let sent = begun.load(Ordering::Relaxed) || !(error.is_builder() || error.is_connect() || waited);
             Error::sort(error, sent)
         })?;
         if *answer.url() != asked {
@@ -192,8 +193,8 @@ impl fmt::Debug for Transport {
 pub enum Error {
     /// The exchange ended: the caller erred, or the server refused or broke the protocol.
     Protocol(proofkey_core::Error),
-    /// Nothing was sent: no such host, no connection, none in time, no trust in the certificate, a URI that cannot be
-    /// asked. The URL has been taken out.
+    /// Nothing was sent, or no more than the head of a request that has a body: no such host, no connection, none in time,
+    /// no trust in the certificate, a URI that cannot be asked. The URL has been taken out.
     Unsent(reqwest::Error),
     /// The request may have left, and no whole answer came: a connection that broke, bytes that are not HTTP. The URL has
     /// been taken out.

@@ -177,8 +177,8 @@ impl Read for Outgoing {
 pub enum Error {
     /// The exchange ended: the caller erred, or the server refused or broke the protocol.
     Protocol(proofkey_core::Error),
-    /// Nothing was sent: no such host, no connection, none in time, no trust in the certificate, a URI that cannot be
-    /// asked. The URL has been taken out.
+    /// Nothing was sent, or no more than the head of a request that has a body: no such host, no connection, none in time,
+    /// no trust in the certificate, a URI that cannot be asked. The URL has been taken out.
     Unsent(ureq::Error),
     /// The request may have left, and no whole answer came: a connection that broke, bytes that are not HTTP. The URL has
     /// been taken out.
