@@ -16,7 +16,6 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
 
 use crate::error::Violation;
 use crate::form;
@@ -35,17 +34,18 @@ pub(crate) fn members<'a, const N: usize>(
         return Err(Violation::TooManyValues);
     }
     let mut found = names.map(|name| Member { name, raw: None });
-    let mut extra = Zeroizing::new(String::new());
+    let mut extra = Secret::new("");
     let mut repeated = None;
     each(text, |name, raw| match found.iter_mut().find(|member| member.name == name) {
         Some(member) if member.raw.is_some() => repeated = Some(member.name),
         Some(member) => member.raw = Some(raw),
         None => {
             // They take no more room than they had, and a text that was outgrown would stay in memory.
+            let extra = extra.text_mut();
             if extra.is_empty() {
                 extra.reserve_exact(text.len());
             }
-            push(&mut extra, name, raw);
+            push(extra, name, raw);
         }
     })
     .ok_or(Violation::NotJson)?;
@@ -61,9 +61,9 @@ pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
         return None;
     }
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
-    let mut members = Zeroizing::new(String::new());
+    let mut members = Secret::new("");
     for (name, value) in form::pairs(text.trim_ascii()) {
-        push(&mut members, Cow::Owned(name?.into_owned()), &Value::from(value?).to_string());
+        push(members.text_mut(), Cow::Owned(name?.into_owned()), &Value::from(value?).to_string());
     }
     Extra::close(members).0
 }
@@ -205,21 +205,21 @@ impl Extra {
 
     /// Members read as values, as a store hands them back.
     pub(crate) fn from_values(values: Map<String, Value>) -> Self {
-        let mut extra = Zeroizing::new(String::new());
+        let mut extra = Secret::new("");
         for (name, value) in values {
-            push(&mut extra, Cow::Owned(name), &value.to_string());
+            push(extra.text_mut(), Cow::Owned(name), &value.to_string());
         }
         Self::close(extra)
     }
 
     /// Ends the text that [`push`] began.
-    fn close(mut members: Zeroizing<String>) -> Self {
-        if members.is_empty() {
+    fn close(mut members: Secret) -> Self {
+        if members.expose().is_empty() {
             return Self(None);
         }
-        members.push('}');
+        members.text_mut().push('}');
         // Tokens are kept for long, and most of the room may have been for members that are not here.
-        Self(Some(Secret::from(members.as_str())))
+        Self(Some(Secret::from(members.expose())))
     }
 }
 

@@ -28,6 +28,11 @@ impl Secret {
         &self.0
     }
 
+    /// The text while it is being put together. What it outgrows is not wiped.
+    pub(crate) fn text_mut(&mut self) -> &mut String {
+        &mut self.0
+    }
+
     /// Whether `other` is the same text, in time that depends on the lengths only.
     pub fn matches(&self, other: &str) -> bool {
         // By words of eight bytes, which is five times as fast.
