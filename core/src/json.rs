@@ -31,7 +31,8 @@ pub(crate) fn members<'a, const N: usize>(
     let text = std::str::from_utf8(body).map_err(|_| Violation::NotJson)?;
     // RFC 8259 section 8.1: "implementations .. MAY ignore the presence of a byte order mark".
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    if body.len() > MAX_VALUES && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
+    let is_object = trim(text).starts_with('{');
+    if is_object && body.len() > MAX_VALUES && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
         return Err(Violation::TooManyValues);
     }
     let mut found = names.map(|name| Member { name, raw: None });
@@ -45,7 +46,7 @@ pub(crate) fn members<'a, const N: usize>(
             if extra.is_empty() {
                 extra.reserve_exact(text.len());
             }
-            push(&mut extra, name, raw);
+            push(&mut extra, &name, raw);
         }
     })
     .ok_or(Violation::NotJson)?;
@@ -63,7 +64,7 @@ pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
     let mut members = Zeroizing::new(String::new());
     for (name, value) in form::pairs(text.trim_ascii()) {
-        push(&mut members, Cow::Owned(name?.into_owned()), &Value::from(value?).to_string());
+        push(&mut members, &name?, &Value::from(value?).to_string());
     }
     Extra::close(members).0
 }
@@ -87,11 +88,6 @@ impl<'a> Member<'a> {
             None | Some("null") => Ok(None),
             Some(raw) => unquote(raw).map(Some).ok_or(self.invalid()),
         }
-    }
-
-    /// Whether it is this text and nothing in it is escaped.
-    pub(crate) fn is(self, text: &str) -> bool {
-        self.raw.and_then(plain).is_some_and(|(own, _)| own == text)
     }
 
     /// The strings of an array; `null` counts as absent.
@@ -207,7 +203,7 @@ impl Extra {
     pub(crate) fn from_values(values: Map<String, Value>) -> Self {
         let mut extra = Zeroizing::new(String::new());
         for (name, value) in values {
-            push(&mut extra, Cow::Owned(name), &value.to_string());
+            push(&mut extra, &name, &value.to_string());
         }
         Self::close(extra)
     }
@@ -349,16 +345,16 @@ fn trim(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
 
-/// Adds a member to the text of an object that [`Extra::close`] ends. A name that is borrowed stood there unescaped.
-fn push(members: &mut String, name: Cow<'_, str>, raw: &str) {
+/// Adds a member to the text of an object that [`Extra::close`] ends.
+fn push(members: &mut String, name: &str, raw: &str) {
     members.push(if members.is_empty() { '{' } else { ',' });
-    match name {
-        Cow::Borrowed(name) => {
-            members.push('"');
-            members.push_str(name);
-            members.push('"');
-        }
-        Cow::Owned(name) => members.push_str(&Value::from(name).to_string()),
+    // What needs no escape is most of what there is.
+    if name.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\')) {
+        members.push('"');
+        members.push_str(name);
+        members.push('"');
+    } else {
+        members.push_str(&Value::from(name).to_string());
     }
     members.push(':');
     members.push_str(raw);
