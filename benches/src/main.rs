@@ -47,9 +47,7 @@ fn main() -> io::Result<()> {
         };
         markdown::login(&names, &measured);
         goals.login(&names, &measured);
-        if arguments.is_empty() {
-            picture::write(&names, &measured)?;
-        }
+        picture::write(&names, &measured)?;
     }
     if wants("scaling") {
         let rows = scaling::rows();

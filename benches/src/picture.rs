@@ -37,7 +37,7 @@ rect {{ fill: #9aa4af }}
     for (row, column) in columns.into_iter().enumerate() {
         let (allocations, reallocations) = login.allocations(column, &ROWS[0]);
         let name = match names[column] {
-            "floor" => "by hand, no checks",
+            "floor" => "by hand, few checks",
             "shaped" => "by hand, all checks",
             name => name,
         };

@@ -342,7 +342,8 @@ fn skip<'a>(text: &'a str, sign: &str) -> Option<&'a str> {
 
 /// RFC 8259 section 2: whitespace is space, tab, line feed and carriage return.
 fn trim(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\n', '\r'])
+    let end = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+    text.get(end..).unwrap_or_default()
 }
 
 /// Adds a member to the text of an object that [`Extra::close`] ends.

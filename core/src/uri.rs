@@ -241,4 +241,34 @@ mod tests {
             assert!(secure(text).is_ok(), "{text}");
         }
     }
+
+    #[test]
+    fn what_is_plain_is_secure() {
+        let plain = ["https://api.example.com/Photos/1.jpg?a=b&c=%20", "https://api.example.com", "https://a-1.b/"];
+        for text in plain {
+            assert!(is_plain(&text.parse().unwrap()) && secure(text).is_ok(), "{text}");
+        }
+        let others = [
+            "http://api.example.com/",
+            "http://localhost/",
+            "https://api.example.com:8443/",
+            "https://u:p@api.example.com/",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.0x1/",
+            "https://[::1]/",
+            "https://localhost/",
+            "https://API.example.com/",
+            "https://xn--a.example/",
+            "https://%61s.example/",
+            "https://api.example.com/'",
+            "https://api.example.com/\"",
+            "https://api.example.com/{a}",
+            "/photos",
+        ];
+        for text in others {
+            let Ok(target) = text.parse::<Uri>() else { continue };
+            assert!(!is_plain(&target), "{text}");
+        }
+    }
 }
