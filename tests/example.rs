@@ -625,16 +625,16 @@ fn stored_tokens_have_to_last() {
     let run = |more: &[&str]| Login::at(&server, &[&["--client-id", "photo-viewer", "--store", &store], more].concat());
     let person = server.person();
 
-    let mut login = run(&[]);
+    let mut login = run(&["--scope", "photos"]);
     person.follow(&person.allow(login.url().as_str())).expect("the example listens");
     assert_eq!(login.end().status, 0);
     assert_eq!(run(&["--min-validity", "3000"]).end().steps(), ["server", "client", "kept"]);
     let ended = run(&["--min-validity", "4000"]).end();
-    assert_eq!(ended.steps(), ["server", "client", "kept", "stored", "refreshed"], "{}", ended.stderr);
+    assert_eq!(ended.steps(), ["server", "client", "kept", "stored", "refreshed", "short"], "{}", ended.stderr);
 
     assert!(ended.stderr.contains("only"), "the new ones do not last as long: {}", ended.stderr);
-    let mut login = run(&["--scope", "photos", "--timeout", "1"]);
-    assert!(login.step("kept").contains("less scope"));
+    let mut login = run(&["--scope", "photos profile", "--timeout", "1"]);
+    assert!(login.step("kept").contains("less scope"), "{}", login.told);
     assert_eq!(login.end().status, 4);
 
     // A grant that has ended: somebody is asked after all.

@@ -2,6 +2,7 @@
 //! its process, because it counts what the process has.
 #![cfg(target_os = "linux")] // reads /proc
 
+use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
