@@ -55,11 +55,11 @@ fn a_delay_is_told_through_a_box_and_a_borrow() {
             Err(Usage::OutOfTurn.into())
         }
     }
-    fn delay(exchange: impl Exchange) -> u64 {
+    fn delay(exchange: &impl Exchange) -> u64 {
         exchange.initial_delay().as_secs()
     }
     let boxed: Box<dyn Exchange<Output = ()>> = Box::new(Waits);
-    assert_eq!((delay(boxed), delay(&mut Waits), delay(everything().credentials())), (5, 5, 0));
+    assert_eq!((delay(&boxed), delay(&&mut Waits), delay(&everything().credentials())), (5, 5, 0));
 }
 
 #[test]
