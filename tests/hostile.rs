@@ -70,6 +70,7 @@ fn bodies_are_handed_over_and_secrets_have_one_word() {
     assert!(Vec::from(Body::from(())).is_empty());
     let secret = Secret::new(CLIENT_SECRET);
     assert_eq!(format!("{secret} {secret:?}"), "[redacted] [redacted]");
+    assert_eq!(format!("{:?} {:?}", tokens().extra(), ErrorCode::INVALID_GRANT), "Extra(1 members) invalid_grant");
 }
 
 fn blind<X: Exchange + 'static>(exchange: X) -> Box<dyn Exchange<Output = ()>> {
