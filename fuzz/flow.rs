@@ -48,7 +48,8 @@ fuzz_target!(|input: &[u8]| {
             6 => world.end(&mut dice),
             7 => world.ask(&mut dice),
             8 => world.call(&mut dice),
-            9 => world.credentials(&mut dice),
+            9 if dice.below(2) == 0 => world.credentials(&mut dice),
+            9 => world.device(&mut dice),
             10 => world.discover(&mut dice),
             11 => world.discover_resource(&mut dice),
             12..=14 => world.session(&mut dice),
@@ -165,12 +166,15 @@ impl World {
         let statuses = [200, 200, 200, 200, 201, 204, 301, 307, 400, 400, 401, 404, 408, 429, 500, 503];
         let status = StatusCode::from_u16(dice.pick(&statuses)).expect("a status");
         let text = match dice.below(10) {
+            0..=2 if request.uri().path() == "/device_authorization" => self.device_answer(dice),
             0..=2 => self.token_answer(dice),
             3 => {
                 // A server that quotes what it was sent.
                 let (form, secret) = (body(request), oracle::secrets(request).into_iter().next().unwrap_or_default());
                 let words = dice.pick(&[form.clone(), secret.clone(), encode(&secret), format!("https://as.example.com/?{form}")]);
-                let code = dice.pick(&["invalid_grant", "invalid_client", "temporarily_unavailable", "x", &secret]);
+                let pending = ["authorization_pending", "slow_down"];
+                let codes = [pending[0], pending[0], pending[1], "invalid_grant", "invalid_client", "temporarily_unavailable", "x", &secret];
+                let code = dice.pick(&codes);
                 json!({"error": code, "error_description": words, "error_uri": words}).to_string()
             }
             4 => json!({"active": dice.pick(&[json!(true), json!(false), json!("true"), Value::Null]), "exp": self.now.as_secs(),
@@ -194,6 +198,17 @@ impl World {
             ];
         }
         response(status, &headers, text)
+    }
+
+    fn device_answer(&mut self, dice: &mut Dice<'_>) -> String {
+        let pages =
+            ["https://as.example.com/device", "http://as.example.com/#d", "javascript:alert(1)", "https://a b/", ""];
+        let codes = ["WDJB-MJHT", "1 2", "\u{1b}[2J", "\u{202E}", " "];
+        let times = [json!(1800), json!(5), json!("90.5"), json!(0), json!(-1), json!(1e300), Value::Null];
+        json!({"device_code": self.mint("device"), "user_code": dice.pick(&codes), "verification_uri": dice.pick(&pages),
+            "verification_uri_complete": dice.pick(&[Value::Null, json!(pages[0]), json!(pages[2])]),
+            "expires_in": dice.pick(&times), "interval": dice.pick(&times)})
+        .to_string()
     }
 
     fn token_answer(&mut self, dice: &mut Dice<'_>) -> String {
@@ -463,6 +478,35 @@ impl World {
             End::Done(tokens, _) => self.keep(&tokens),
             End::Refused(Error::Usage(usage), _) => assert_eq!(usage, Usage::PublicClient),
             End::Refused(..) | End::Lost => {}
+        }
+    }
+
+    /// A login without a browser: what to show, and polls until that ends.
+    fn device(&mut self, dice: &mut Dice<'_>) {
+        let exchange = self.client.device().scope(["read"]);
+        let End::Done(pending, sent) = self.drive(dice, exchange, 1, &[ORIGIN]) else { return };
+        assert_once(&sent[0]);
+        assert!(!pending.user_code().trim().is_empty() && !pending.user_code().contains(char::is_control));
+        for page in std::iter::once(pending.verification_uri()).chain(pending.verification_uri_complete()) {
+            assert!(page.starts_with("http") && page.bytes().all(|byte| byte.is_ascii_graphic()), "{page}");
+        }
+        let (ends, code) = (pending.expires_at(), stored(&pending, "device_code"));
+        assert!(ends.saturating_since(self.now) <= Duration::from_secs(24 * 60 * 60));
+        assert_silent(&format!("{pending:?}"), [code.as_str(), pending.user_code()]);
+        let kept = serde_json::to_string(&pending).expect("it can be stored");
+        let polling = self.client.poll(serde_json::from_str(&kept).expect("and read back"));
+        self.now = self.now.saturating_add(polling.initial_delay());
+        let begun = self.now;
+        match self.drive(dice, polling, 24 * 60 * 60, &[ORIGIN]) {
+            End::Done(tokens, sent) => {
+                assert!(begun < ends && sent.iter().all(|form| all(form, "device_code") == [code.as_str()]));
+                self.keep(&tokens);
+            }
+            End::Refused(error, sent) => {
+                let expired = matches!(error, Error::Callback(CallbackError::Expired));
+                assert!(expired == (self.now >= ends) || !sent.is_empty(), "{error}");
+            }
+            End::Lost => {}
         }
     }
 

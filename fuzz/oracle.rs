@@ -37,6 +37,7 @@ pub fn server() -> Server {
     server.authorization_response_iss_parameter_supported = true;
     server.revocation_endpoint = Some("https://as.example.com/revoke".to_owned());
     server.introspection_endpoint = Some("https://as.example.com/introspect".to_owned());
+    server.device_authorization_endpoint = Some("https://as.example.com/device_authorization".to_owned());
     server.pushed_authorization_request_endpoint = Some("https://as.example.com/par".to_owned());
     server
 }

@@ -62,6 +62,7 @@ fn endpoints(server: &Server) -> impl Iterator<Item = (&'static str, &str)> {
         ("token", Some(server.token_endpoint.as_str())),
         ("revocation", server.revocation_endpoint.as_deref()),
         ("introspection", server.introspection_endpoint.as_deref()),
+        ("device", server.device_authorization_endpoint.as_deref()),
         ("push", server.pushed_authorization_request_endpoint.as_deref()),
     ];
     endpoints.into_iter().filter_map(|(name, endpoint)| Some((name, endpoint?)))

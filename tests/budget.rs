@@ -16,8 +16,8 @@ use support::{CODE, NOW, Octets, REDIRECT_URI, response};
 const BEGIN: u64 = 6;
 const CALLBACK: u64 = 3;
 const TOKEN_REQUEST: u64 = 3;
-const TOKEN_RESPONSE: u64 = 3;
-const LOGIN: u64 = 15;
+const TOKEN_RESPONSE: u64 = 4;
+const LOGIN: u64 = 16;
 /// A request with the token on it, when it is not the first.
 const CALL: u64 = 2;
 

@@ -129,6 +129,45 @@ fn a_shell_reads_what_was_meant() {
     assert_eq!(String::from_utf8(shell.output().expect("a shell").stdout).expect("UTF-8"), odd);
 }
 
+/// Whoever closes the pipe is told by the status, and by no panic.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_printed_is_an_error() {
+    for (output, fails) in [("token", true), ("json", true), ("text", true)] {
+        let mut command = command(&["--output".to_owned(), output.to_owned()]);
+        command.stdout(std::fs::File::options().write(true).open("/dev/full").expect("a device"));
+        let ended = command.output().expect("an end");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(
+            (ended.status.code(), said.contains("standard output cannot be written")),
+            (Some(1), fails),
+            "{said}"
+        );
+    }
+}
+
+/// Nor does a resource that tells what it was sent.
+#[test]
+fn a_resource_that_echoes_is_not_believed_to_be_discreet() {
+    let server = start();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/echo", listener.local_addr().expect("an address"));
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a call");
+        let mut heard = [0; 4096];
+        let length = stream.read(&mut heard).expect("a request");
+        let heard = String::from_utf8_lossy(&heard[..length]).into_owned();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{heard}");
+        stream.write_all(answer.as_bytes()).expect("an answer");
+    });
+    let mut login = Login::at(&server, &["--client-id", "photo-viewer", "--call", &url, "--output", "json"]);
+    let person = server.person();
+    person.follow(&person.allow(login.url().as_str())).expect("the example listens");
+    let ended = login.end();
+    assert!(ended.stdout.contains("Bearer [redacted]") && ended.stderr.contains("200"), "{}", ended.stdout);
+    ended.assert_silent();
+}
+
 /// Each request and answer is told, and the secrets in them are not.
 #[test]
 fn verbose_tells_everything_but_secrets() {
@@ -192,9 +231,13 @@ fn a_secret_may_come_from_the_environment() {
     let server = start();
     let registered = RegisteredClient::BASIC;
     let arguments = at(&server, &["--client-id", registered.id]);
-    let mut command = command(&arguments);
-    command.env("PROOFKEY_CLIENT_SECRET", registered.secret.expect("a secret"));
-    let mut login = Login::spawn(command);
+    let with_secret = |arguments: &[String]| {
+        let mut command = command(arguments);
+        command.env("PROOFKEY_CLIENT_SECRET", registered.secret.expect("a secret"));
+        Login::spawn(command)
+    };
+    assert_eq!(with_secret(&[]).end().status, 0, "the embedded server has no use for it");
+    let mut login = with_secret(&arguments);
     let person = server.person();
     person.follow(&person.allow(login.url().as_str())).expect("the example listens");
     let ended = login.end();
@@ -441,6 +484,9 @@ fn wrong_arguments_are_told_apart() {
         &["--device", "--par"],
         &["--output", "xml"],
         &["--client-id", "x"],
+        &["--issuer", "https://as.example.com"],
+        &["--call", "photos"],
+        &["--call", "file:///etc/passwd"],
         &["--client-secret-post"],
         &["--authorization-endpoint", "https://as.example.com/authorize"],
         &["--authorization-endpoint", "https://a.example", "--token-endpoint", "https://a.example"],
@@ -579,12 +625,17 @@ fn stored_tokens_have_to_last() {
     let run = |more: &[&str]| Login::at(&server, &[&["--client-id", "photo-viewer", "--store", &store], more].concat());
     let person = server.person();
 
-    let mut login = run(&[]);
+    let mut login = run(&["--scope", "photos"]);
     person.follow(&person.allow(login.url().as_str())).expect("the example listens");
     assert_eq!(login.end().status, 0);
     assert_eq!(run(&["--min-validity", "3000"]).end().steps(), ["server", "client", "kept"]);
     let ended = run(&["--min-validity", "4000"]).end();
-    assert_eq!(ended.steps(), ["server", "client", "kept", "stored", "refreshed"], "{}", ended.stderr);
+    assert_eq!(ended.steps(), ["server", "client", "kept", "stored", "refreshed", "short"], "{}", ended.stderr);
+
+    assert!(ended.stderr.contains("only"), "the new ones do not last as long: {}", ended.stderr);
+    let mut login = run(&["--scope", "photos profile", "--timeout", "1"]);
+    assert!(login.step("kept").contains("less scope"), "{}", login.told);
+    assert_eq!(login.end().status, 4);
 
     // A grant that has ended: somebody is asked after all.
     let spent = std::fs::read_to_string(&store).expect("tokens");

@@ -324,8 +324,8 @@ fn a_future_is_dropped() {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Tokens,
-    /// The answer was whole. What the error says.
-    Answered(&'static str, Remedy),
+    /// There was an answer. What the error says, and whether the code may be spent.
+    Answered(&'static str, Remedy, bool),
     /// No whole answer came. Whether the code may be spent.
     Failed(Arm, Remedy, bool),
 }
@@ -335,11 +335,11 @@ const UNSENT: End = End::Failed(Arm::Unsent, Remedy::TryLater(None), false);
 const DISTRUSTED: End = End::Failed(Arm::Unsent, Remedy::Report, false);
 const LOST: End = End::Failed(Arm::Http, Remedy::TryLater(None), true);
 const TOO_LATE: End = End::Failed(Arm::Timeout, Remedy::TryLater(None), true);
-const TOO_LONG: End = End::Answered("the server's answer is longer than 1048576 bytes", Remedy::Report);
-const NOT_JSON: End = End::Answered("the server's answer is not a JSON object", Remedy::Report);
-const UNTOLD: End = End::Answered("without an error code", Remedy::Report);
-const REDIRECT: End = End::Answered("a redirect", Remedy::Report);
-const DOWN: End = End::Answered("temporarily_unavailable", Remedy::TryLater(None));
+const TOO_LONG: End = End::Answered("the server's answer is longer than 1048576 bytes", Remedy::Report, true);
+const NOT_JSON: End = End::Answered("the server's answer is not a JSON object", Remedy::Report, true);
+const UNTOLD: End = End::Answered("without an error code", Remedy::Report, false);
+const REDIRECT: End = End::Answered("a redirect", Remedy::Report, false);
+const DOWN: End = End::Answered("temporarily_unavailable", Remedy::TryLater(None), false);
 
 /// The other end of a code exchange, and what is to come of it.
 struct Scene {
@@ -462,9 +462,9 @@ impl Scene {
         let case = format!("{name}, {library:?}: {result:?}");
         match (self.end, result) {
             (End::Tokens, Ok(tokens)) => assert_eq!(tokens.access_token().expose(), "granted", "{case}"),
-            (End::Answered(what, remedy), Err(failure)) => {
+            (End::Answered(what, remedy, ambiguous), Err(failure)) => {
                 assert!(matches!(failure.arm, Arm::Protocol | Arm::Redirect) && failure.told.contains(what), "{case}");
-                assert_eq!((failure.remedy, failure.ambiguous), (remedy, false), "{case}");
+                assert_eq!((failure.remedy, failure.ambiguous), (remedy, ambiguous), "{case}");
             }
             (End::Failed(arm, remedy, ambiguous), Err(failure)) => {
                 assert_eq!((failure.arm, failure.remedy, failure.ambiguous), (arm, remedy, ambiguous), "{case}");

@@ -36,6 +36,43 @@ impl<X: Exchange> Exchange for Blind<X> {
     }
 }
 
+/// An exchange that polls would wait first, and through whatever holds it.
+#[test]
+fn a_delay_is_told_through_a_box_and_a_borrow() {
+    struct Waits;
+    impl Exchange for Waits {
+        type Output = ();
+
+        fn initial_delay(&self) -> Duration {
+            Duration::from_secs(5)
+        }
+
+        fn next_request(&mut self, _: UnixTime, _: &mut dyn CryptoRng) -> Result<Request<Body>, Error> {
+            Err(Usage::OutOfTurn.into())
+        }
+
+        fn handle_response(&mut self, _: Response<Vec<u8>>) -> Result<Step<()>, Error> {
+            Err(Usage::OutOfTurn.into())
+        }
+    }
+    fn delay(exchange: &impl Exchange) -> u64 {
+        exchange.initial_delay().as_secs()
+    }
+    let boxed: Box<dyn Exchange<Output = ()>> = Box::new(Waits);
+    assert_eq!((delay(&boxed), delay(&&mut Waits), delay(&everything().credentials())), (5, 5, 0));
+}
+
+#[test]
+fn bodies_are_handed_over_and_secrets_have_one_word() {
+    for body in [Body::from("abc"), Body::from("abc".to_owned()), Body::from(b"abc".to_vec())] {
+        assert_eq!((format!("{body:?}").as_str(), Vec::from(body).as_slice()), ("Body(3 bytes)", &b"abc"[..]));
+    }
+    assert!(Vec::from(Body::from(())).is_empty());
+    let secret = Secret::new(CLIENT_SECRET);
+    assert_eq!(format!("{secret} {secret:?}"), "[redacted] [redacted]");
+    assert_eq!(format!("{:?} {:?}", tokens().extra(), ErrorCode::INVALID_GRANT), "Extra(1 members) invalid_grant");
+}
+
 fn blind<X: Exchange + 'static>(exchange: X) -> Box<dyn Exchange<Output = ()>> {
     Box::new(Blind(exchange))
 }

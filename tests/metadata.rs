@@ -406,7 +406,7 @@ fn plain_http_where_it_was_allowed() {
 /// A server elsewhere has no business on this machine; one on this machine has.
 #[test]
 fn endpoints_on_this_machine_are_for_issuers_on_it() {
-    let said = "the server's token_endpoint names a host of a private network";
+    let said = "the server's token_endpoint names this machine";
     for local in [
         "http://127.0.0.1:6379/x",
         "https://localhost./x",

@@ -561,4 +561,7 @@ fn a_ticket_is_of_one_session_and_brings_its_own_tokens() {
     let foreign = r#"{"v":1,"access_token":"X","token_type":"Bearer","issued_at":1,"token_endpoint":"https://other.example/token"}"#;
     let foreign: Tokens = serde_json::from_str(foreign).expect("tokens");
     assert!(matches!(bobs.complete(ticket, Ok(Arc::new(foreign)), at(NOW)), Completion::Stale(Some(_))));
+    // It is a failed refresh like others, and nobody waits for it any more.
+    assert!(matches!(bobs.next(at(NOW), &mut Draws(0)), Next::Later(_)));
+    let _again = begin(&mut bobs, NOW + 10);
 }

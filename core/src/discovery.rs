@@ -147,7 +147,7 @@ impl Discovery {
             && !is_local(&self.issuer)
             && let Some((name, _)) = server.endpoints().find(|(_, endpoint)| is_local(endpoint))
         {
-            return Err(Violation::Metadata(name, "names a host of a private network").into());
+            return Err(Violation::Metadata(name, "names this machine").into());
         }
         server.cache_control = head.headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Ok(server)

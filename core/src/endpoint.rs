@@ -138,10 +138,7 @@ fn read_tokens(
         None => return Err(token_type.missing().into()),
         Some(text) => TokenType::parse(&text).ok_or(Violation::TokenType)?,
     };
-    let scope = match granted.scope {
-        Some(asked) if scope.is(asked.as_str()) => Some(asked),
-        asked => read_scope(scope, quirks.scope_separated_by_commas)?.or(asked),
-    };
+    let scope = read_scope(scope, quirks.scope_separated_by_commas)?.or(granted.scope);
     Ok(Tokens {
         access_token,
         token_type,

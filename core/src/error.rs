@@ -42,6 +42,23 @@ impl Error {
             Self::Violation(_) | Self::Callback(_) => Remedy::Report,
         }
     }
+
+    /// Whether the server may have acted on the request, though its answer is no good: one that breaks off, is too long, or
+    /// lacks what it must have. A code or a refresh token that was in the request may be spent.
+    pub fn ambiguous(&self) -> bool {
+        let Self::Violation(violation) = self else { return false };
+        matches!(
+            violation,
+            Violation::RedirectFollowed
+                | Violation::TooLong
+                | Violation::TooManyValues
+                | Violation::NotJson
+                | Violation::Missing(_)
+                | Violation::Invalid(_)
+                | Violation::Duplicate(_)
+                | Violation::TokenType
+        )
+    }
 }
 
 /// What an application can do about an error.
@@ -166,7 +183,8 @@ pub enum Violation {
     RedirectFollowed,
     /// A body longer than [`MAX_BODY`](crate::MAX_BODY).
     TooLong,
-    /// A body of more values than any answer needs, 16,384: `{"a":[0,0,0,..`. Each takes more memory than it has letters.
+    /// An object of more values than any answer needs: `{"a":[0,0,0,..`. Counted are commas and opening brackets, those
+    /// in strings too, up to 16,384. A value takes more memory than it has letters.
     TooManyValues,
     /// A body that is not one JSON object in UTF-8: `<html>`, `[1]`, `{"a":1} x`.
     NotJson,

@@ -11,16 +11,15 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::Violation;
 use crate::form;
 use crate::secret::Secret;
-use crate::time::UnixTime;
 
 /// Reads a body as one object: the named members, in the order of `names`, and the rest.
 pub(crate) fn members<'a, const N: usize>(
@@ -30,7 +29,8 @@ pub(crate) fn members<'a, const N: usize>(
     let text = std::str::from_utf8(body).map_err(|_| Violation::NotJson)?;
     // RFC 8259 section 8.1: "implementations .. MAY ignore the presence of a byte order mark".
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    if body.len() > MAX_VALUES && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
+    let is_object = trim(text).starts_with('{');
+    if is_object && body.len() > MAX_VALUES && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
         return Err(Violation::TooManyValues);
     }
     let mut found = names.map(|name| Member { name, raw: None });
@@ -45,7 +45,7 @@ pub(crate) fn members<'a, const N: usize>(
             if extra.is_empty() {
                 extra.reserve_exact(text.len());
             }
-            push(extra, name, raw);
+            push(extra, &name, raw);
         }
     })
     .ok_or(Violation::NotJson)?;
@@ -63,7 +63,7 @@ pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
     let mut members = Secret::new("");
     for (name, value) in form::pairs(text.trim_ascii()) {
-        push(members.text_mut(), Cow::Owned(name?.into_owned()), &Value::from(value?).to_string());
+        push(members.text_mut(), &name?, &Value::from(value?).to_string());
     }
     Extra::close(members).0
 }
@@ -87,11 +87,6 @@ impl<'a> Member<'a> {
             None | Some("null") => Ok(None),
             Some(raw) => unquote(raw).map(Some).ok_or(self.invalid()),
         }
-    }
-
-    /// Whether it is this text and nothing in it is escaped.
-    pub(crate) fn is(self, text: &str) -> bool {
-        self.raw.and_then(plain).is_some_and(|(own, _)| own == text)
     }
 
     /// The strings of an array; `null` counts as absent.
@@ -207,7 +202,7 @@ impl Extra {
     pub(crate) fn from_values(values: Map<String, Value>) -> Self {
         let mut extra = Secret::new("");
         for (name, value) in values {
-            push(extra.text_mut(), Cow::Owned(name), &value.to_string());
+            push(extra.text_mut(), &name, &value.to_string());
         }
         Self::close(extra)
     }
@@ -241,63 +236,6 @@ impl Serialize for Extra {
             map.serialize_entry(name, value)?;
         }
         map.end()
-    }
-}
-
-/// What a store hands back: an object, whose members are taken one by one.
-///
-/// Its errors name a member and never show a value: a record that was mangled may hold a secret in any place.
-pub(crate) struct Record {
-    what: &'static str,
-    members: Map<String, Value>,
-}
-
-impl Record {
-    /// Reads anything; only an object is one.
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(what: &'static str, from: D) -> Result<Self, D::Error> {
-        match Value::deserialize(from)? {
-            Value::Object(members) => Ok(Self { what, members }),
-            _ => Err(D::Error::custom(format_args!("stored {what}: not an object"))),
-        }
-    }
-
-    /// A value that may be absent or null.
-    pub(crate) fn take<T: DeserializeOwned, E: serde::de::Error>(&mut self, name: &str) -> Result<Option<T>, E> {
-        match self.members.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => T::deserialize(value).map(Some).map_err(|_| self.unfit(name)),
-        }
-    }
-
-    /// A value that must be there.
-    pub(crate) fn require<T: DeserializeOwned, E: serde::de::Error>(&mut self, name: &str) -> Result<T, E> {
-        self.take(name)?.ok_or_else(|| self.unfit(name))
-    }
-
-    /// A number of seconds, in any shape that [`Member::seconds`] reads.
-    pub(crate) fn seconds<E: serde::de::Error>(&mut self, name: &str) -> Result<Option<u64>, E> {
-        let read = match self.members.remove(name) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Number(number)) => seconds(&number.to_string()),
-            Some(Value::String(text)) => seconds(&text),
-            Some(_) => None,
-        };
-        read.map(Some).ok_or_else(|| self.unfit(name))
-    }
-
-    /// A moment, as [`seconds`](Self::seconds) since 1970.
-    pub(crate) fn time<E: serde::de::Error>(&mut self, name: &str) -> Result<Option<UnixTime>, E> {
-        Ok(self.seconds(name)?.map(UnixTime::from_secs))
-    }
-
-    /// Whatever has not been taken.
-    pub(crate) fn rest(self) -> Map<String, Value> {
-        self.members
-    }
-
-    /// The error for a member that is missing or cannot be what it says.
-    pub(crate) fn unfit<E: serde::de::Error>(&self, name: &str) -> E {
-        E::custom(format_args!("stored {}: {name} is missing or of the wrong type or value", self.what))
     }
 }
 
@@ -350,16 +288,16 @@ fn trim(text: &str) -> &str {
     text.get(end..).unwrap_or_default()
 }
 
-/// Adds a member to the text of an object that [`Extra::close`] ends. A name that is borrowed stood there unescaped.
-fn push(members: &mut String, name: Cow<'_, str>, raw: &str) {
+/// Adds a member to the text of an object that [`Extra::close`] ends.
+fn push(members: &mut String, name: &str, raw: &str) {
     members.push(if members.is_empty() { '{' } else { ',' });
-    match name {
-        Cow::Borrowed(name) => {
-            members.push('"');
-            members.push_str(name);
-            members.push('"');
-        }
-        Cow::Owned(name) => members.push_str(&Value::from(name).to_string()),
+    // What needs no escape is most of what there is.
+    if name.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\')) {
+        members.push('"');
+        members.push_str(name);
+        members.push('"');
+    } else {
+        members.push_str(&Value::from(name).to_string());
     }
     members.push(':');
     members.push_str(raw);

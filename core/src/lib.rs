@@ -142,6 +142,7 @@ mod protected;
 mod providers;
 mod push;
 mod quirks;
+mod record;
 mod refresh;
 mod refusal;
 mod registration;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::json::Record;
 use crate::pkce::Verifier;
+use crate::record::Record;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::time::UnixTime;

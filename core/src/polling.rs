@@ -66,12 +66,12 @@ impl Polling {
         Self { registration, delay: pending.interval, pending, due: UnixTime::from_secs(0), turn: Turn::default() }
     }
 
-    /// Goes on after a poll whose answer was lost: half as often from here (RFC 8628 section 3.5: "clients MUST
-    /// unilaterally reduce their polling frequency before retrying"). `false` if polling is over.
+    /// Goes on after a poll that had no answer, and waits twice as long each time until there is one (RFC 8628
+    /// section 3.5: "clients MUST unilaterally reduce their polling frequency before retrying"). `false` if polling is
+    /// over.
     pub fn resume(&mut self) -> bool {
         if let Turn::Answer(asked) = self.turn {
-            self.pending.interval = self.pending.interval.saturating_mul(2);
-            self.wait(asked, self.pending.interval);
+            self.wait(asked, self.delay.saturating_mul(2));
         }
         !matches!(self.turn, Turn::Over)
     }
@@ -113,7 +113,7 @@ impl Exchange for Polling {
     fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<Tokens>, Error> {
         let asked = self.turn.answered()?;
         let pending = &mut self.pending;
-        let told = new_interval(response.body());
+        let told = if response.status().is_success() { Duration::ZERO } else { new_interval(response.body()) };
         let granted = Granted {
             scope: (!pending.scope.is_empty()).then(|| pending.scope.clone()),
             resources: pending.resources.clone(),

@@ -1,6 +1,7 @@
 //! What client and server have agreed on (RFC 6749 section 2): vetted once, then shared by every operation.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -35,15 +36,21 @@ pub(crate) struct Registration {
     pub(crate) device_target: Option<Uri>,
     pub(crate) push_target: Option<Uri>,
     pub(crate) settings: Settings,
-    last: Mutex<Option<Last>>,
+    prepared: OnceLock<Prepared>,
 }
 
-/// What the last login asked for, and its URL without what is fresh in each.
-#[derive(Debug)]
-struct Last {
+/// What the first login asked for, and its URL without what is fresh in each.
+struct Prepared {
     redirect_uri: Arc<str>,
     scope: Scope,
     url: Url,
+}
+
+/// What one person asked for is not shown to others.
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
+    }
 }
 
 /// What the application has chosen beyond who it is.
@@ -108,7 +115,7 @@ impl Registration {
             device_target,
             push_target,
             settings,
-            last: Mutex::default(),
+            prepared: OnceLock::new(),
         })
     }
 
@@ -118,23 +125,22 @@ impl Registration {
         Url::parse(text).map_err(|_| Usage::Endpoint("authorization_endpoint", "is too long with its parameters"))
     }
 
-    /// The URL of a login for this scope, without what is fresh in each: that of the login before, if it asked for the
-    /// same, as is the rule. To write and parse it anew is a fifth of what a login takes.
+    /// The URL of a login for this scope, without what is fresh in each: that of the first login, where it asked for the
+    /// same, as is the rule. To write and parse it anew costs as much again as the rest of the URL.
     pub(crate) fn plain_url(
         &self,
         redirect_uri: &Arc<str>,
         scope: &Scope,
         write: impl FnOnce() -> Result<Url, Usage>,
     ) -> Result<Url, Usage> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = &*last
-            && last.redirect_uri == *redirect_uri
-            && last.scope == *scope
-        {
-            return Ok(last.url.clone());
+        if let Some(first) = self.prepared.get() {
+            let is_same = first.redirect_uri == *redirect_uri && first.scope == *scope;
+            return if is_same { Ok(first.url.clone()) } else { write() };
         }
         let url = write()?;
-        *last = Some(Last { redirect_uri: redirect_uri.clone(), scope: scope.clone(), url: url.clone() });
+        let first = Prepared { redirect_uri: redirect_uri.clone(), scope: scope.clone(), url: url.clone() };
+        // If another was first meanwhile, that one it is.
+        let _ = self.prepared.set(first);
         Ok(url)
     }
 

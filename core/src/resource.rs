@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Usage, Violation};
 use crate::exchange::{Body, Exchange, MAX_BODY, Step, Turn};
@@ -113,29 +113,15 @@ fn authorize(tokens: &Tokens, target: &Uri, headers: &HeaderMap) -> Result<Heade
 /// The scheme is our own word for the type, never the server's. Made once: calls are many, and tokens long.
 fn header(tokens: &Tokens) -> HeaderValue {
     let make = || {
-        let text = [tokens.token_type.as_str(), " ", tokens.access_token.expose()].concat();
+        let text =
+            Zeroizing::new([tokens.token_type.as_str(), " ", tokens.access_token.expose()].concat().into_bytes());
         // A token of other characters was refused when it arrived, and again when it was read from a store.
-        let value = HeaderValue::from_maybe_shared(Bytes::from_owner(Wiped(text.into_bytes())));
+        let value = HeaderValue::from_maybe_shared(Bytes::from_owner(text));
         let mut value = value.unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
         value.set_sensitive(true);
         value
     };
     tokens.header.get_or_init(make).clone()
-}
-
-/// What is left of a header when the last request that carries it is gone: nothing.
-struct Wiped(Vec<u8>);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for Wiped {
-    fn drop(&mut self) {
-        self.0.as_mut_slice().zeroize();
-    }
 }
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");

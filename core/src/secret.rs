@@ -35,12 +35,7 @@ impl Secret {
 
     /// Whether `other` is the same text, in time that depends on the lengths only.
     pub fn matches(&self, other: &str) -> bool {
-        // By words of eight bytes, which is five times as fast.
-        let (own, own_rest) = self.0.as_bytes().as_chunks();
-        let (other, other_rest) = other.as_bytes().as_chunks();
-        let pairs = own.iter().zip(other).map(|(own, other)| (u64::from_ne_bytes(*own), u64::from_ne_bytes(*other)));
-        let same = pairs.fold(own_rest.ct_eq(other_rest), |same, (own, other)| same & own.ct_eq(&other));
-        own.len() == other.len() && same.into()
+        self.0.as_bytes().ct_eq(other.as_bytes()).into()
     }
 }
 

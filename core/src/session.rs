@@ -183,7 +183,11 @@ impl Session {
     pub fn complete(&mut self, ticket: Ticket, outcome: Result<Arc<Tokens>, Remedy>, now: UnixTime) -> Completion {
         // What a session did not ask for is not its own, and neither is what belongs to another server or client.
         let is_own = outcome.as_ref().is_ok_and(|tokens| self.client.owns(tokens).is_ok()) || outcome.is_err();
-        if !self.is_current(&ticket) || !is_own {
+        if !self.is_current(&ticket) {
+            return Completion::Stale(outcome.ok());
+        }
+        if !is_own {
+            self.fail(None, now);
             return Completion::Stale(outcome.ok());
         }
         match outcome {

@@ -18,7 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::authentication::is_printable;
-use crate::json::{Extra, Record};
+use crate::json::Extra;
+use crate::record::Record;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::time::UnixTime;

@@ -25,6 +25,7 @@ mod story;
 #[path = "login/way.rs"]
 mod way;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("\nlogin failed: {}\n{}", failure.what, failure.advice);
+            let _ = writeln!(std::io::stderr(), "\nlogin failed: {}\n{}", failure.what, failure.advice);
             ExitCode::from(failure.status)
         }
     }
@@ -62,8 +63,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     // Tokens that were kept, or those of a login now.
     let kept = arguments.store.as_deref().map(store::load).transpose()?.flatten();
-    let holder = Holder { http: &http, client: &client, story: &story, file: arguments.store.as_deref() };
-    let kept = kept.map(|tokens| holder.reuse(tokens, Duration::from_secs(arguments.min_validity))).transpose()?;
+    let holder = Holder { arguments, http: &http, client: &client, story: &story };
+    let kept = kept.map(|tokens| holder.reuse(tokens)).transpose()?;
     let mut tokens = if let Some(tokens) = kept.flatten() {
         tokens
     } else {
@@ -85,7 +86,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         called = resource.as_deref().map(|url| holder.call(&mut tokens, url)).transpose()?;
     }
-    report::tokens(arguments, &client, &tokens, called.as_ref());
+    report::tokens(arguments, &client, &tokens, called.as_ref())?;
 
     if arguments.revoke {
         http.run(client.revoke(&tokens)?)?;
@@ -127,7 +128,8 @@ fn client(arguments: &Arguments, http: &Http, embedded: Option<&TestServer>, sto
         }
     }
     story.tell("server", server.issuer.as_ref().unwrap_or(&server.token_endpoint));
-    let authentication = match &arguments.client_secret {
+    // One that is in the environment is not for the embedded server.
+    let authentication = match arguments.client_secret.as_ref().filter(|_| arguments.is_real()) {
         None => Authentication::none(),
         Some(secret) if arguments.client_secret_post => Authentication::post(secret.as_str()),
         Some(secret) => Authentication::basic(secret.as_str()),

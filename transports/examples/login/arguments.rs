@@ -14,7 +14,7 @@ use proofkey_test_server::RegisteredClient;
     Exit status: 0 logged in, 2 wrong arguments, 3 refused, 4 timed out, 5 not our login, 6 network, 1 other.")]
 pub(crate) struct Arguments {
     /// A real provider by its name: its metadata is fetched
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", requires = "client_id")]
     pub(crate) issuer: Option<String>,
     /// A well-known provider: google, github, ..; --list-providers names them all
     #[arg(long, value_name = "NAME", requires = "client_id")]
@@ -86,7 +86,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) min_validity: u64,
     /// Send a GET to this URL with the token
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address)]
     pub(crate) call: Option<String>,
     /// Renew the tokens; the embedded server lets them expire first, and the call after that renews them by itself
     #[arg(long)]
@@ -124,6 +124,11 @@ pub(crate) enum Output {
     Header,
     /// Lines for a shell's eval: `PROOFKEY_ACCESS_TOKEN='..'`
     Env,
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    if matches!(url.scheme(), "https" | "http") { Ok(text.to_owned()) } else { Err("expected an https URL".to_owned()) }
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

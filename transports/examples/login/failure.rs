@@ -24,9 +24,13 @@ impl Failure {
     pub(crate) fn timed_out(what: impl Display) -> Self {
         Self {
             what: what.to_string(),
-            advice: "Run it again, and finish the login in the browser; --timeout gives more time.",
+            advice: "Run it again, and finish the login in time; --timeout gives more of it.",
             status: 4,
         }
+    }
+
+    fn expired(what: String) -> Self {
+        Self { what, advice: "Run it again, and finish the login before its code ends.", status: 4 }
     }
 
     pub(crate) fn not_our_login(what: impl Display) -> Self {
@@ -48,7 +52,8 @@ impl From<Error> for Failure {
             Error::Server(refusal) if refusal.code == ErrorCode::ACCESS_DENIED => {
                 Self { what, advice: "The person, or the provider for them, said no.", status: 3 }
             }
-            Error::Callback(CallbackError::Expired) => Self::timed_out(what),
+            Error::Callback(CallbackError::Expired) => Self::expired(what),
+            Error::Server(refusal) if refusal.code == ErrorCode::EXPIRED_TOKEN => Self::expired(what),
             Error::Callback(_) | Error::Violation(Violation::Issuer | Violation::IssuerMissing) => {
                 Self::not_our_login(what)
             }

@@ -1,11 +1,11 @@
 //! Tokens after the login: kept, reused, renewed and used. A `Session` does this for many threads; here it can be seen.
 
-use std::path::Path;
 use std::time::Duration;
 
 use http::Request;
 use proofkey::{Client, Error, Remedy, Session, Tokens, Usage, blocking};
 
+use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::http::Http;
 use crate::report::Called;
@@ -13,15 +13,15 @@ use crate::story::Story;
 use crate::{store, time_left};
 
 pub(crate) struct Holder<'a> {
+    pub(crate) arguments: &'a Arguments,
     pub(crate) http: &'a Http,
     pub(crate) client: &'a Client,
     pub(crate) story: &'a Story,
-    pub(crate) file: Option<&'a Path>,
 }
 
 impl Holder<'_> {
-    /// Stored tokens, renewed if they are not good for so long; `None` if a person has to log in.
-    pub(crate) fn reuse(&self, tokens: Tokens, at_least: Duration) -> Result<Option<Tokens>, Failure> {
+    /// Stored tokens, renewed if they are not good for long enough; `None` if a person has to log in.
+    pub(crate) fn reuse(&self, tokens: Tokens) -> Result<Option<Tokens>, Failure> {
         match self.client.refresh(&tokens) {
             Err(Error::Usage(Usage::OtherServer | Usage::OtherClient)) => {
                 self.story
@@ -31,13 +31,24 @@ impl Holder<'_> {
             Err(Error::Usage(Usage::NoRefreshToken)) | Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
+        let mut asked = self.arguments.scope.iter().flat_map(|scope| scope.split_whitespace());
+        if asked.any(|scope| tokens.scope().is_some_and(|granted| !granted.contains(scope))) {
+            self.story.tell("kept", "the stored tokens have less scope than is asked for: unused, and to be replaced");
+            return Ok(None);
+        }
+        let at_least = Duration::from_secs(self.arguments.min_validity);
         if time_left(&tokens).is_none_or(|left| left > at_least) {
             self.story.tell("kept", "tokens from the store; nobody needs to log in");
             return Ok(Some(tokens));
         }
         self.story.tell("kept", "tokens from the store, to be renewed");
         match self.try_renew(&tokens) {
-            Ok(tokens) => Ok(Some(tokens)),
+            Ok(tokens) => {
+                if let Some(left) = time_left(&tokens).filter(|left| *left < at_least) {
+                    self.story.tell("short", format_args!("the new ones are good for {} seconds only", left.as_secs()));
+                }
+                Ok(Some(tokens))
+            }
             Err(error) if error.remedy() == Remedy::LogInAgain => {
                 self.story.tell("ended", format_args!("{error}; so somebody has to log in"));
                 Ok(None)
@@ -62,7 +73,7 @@ impl Holder<'_> {
 
     /// Stores the tokens, if they are to be.
     pub(crate) fn keep(&self, tokens: &Tokens) -> Result<(), Failure> {
-        let Some(file) = self.file else { return Ok(()) };
+        let Some(file) = &self.arguments.store else { return Ok(()) };
         store::save(file, tokens)?;
         self.story.tell("stored", file.display());
         Ok(())
@@ -77,7 +88,11 @@ impl Holder<'_> {
             response = self.http.run(self.client.call(tokens, get()?))?;
         }
         let status = response.status().as_u16();
-        let body = String::from_utf8_lossy(response.body()).trim().to_owned();
+        let mut body = String::from_utf8_lossy(response.body()).trim().to_owned();
+        if !self.arguments.show_secrets {
+            // Some resources tell what they were sent.
+            body = body.replace(tokens.access_token().expose(), "[redacted]");
+        }
         let mut start: String = body.chars().filter(|character| !character.is_control()).take(LONGEST_LINE).collect();
         if start.len() < body.len() {
             start.push('…');

@@ -1,5 +1,7 @@
 //! The transport, and what `--verbose` tells of its requests and answers: no exchange is changed for that, only wrapped.
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
@@ -35,22 +37,22 @@ impl<X: Exchange> Exchange for Told<X> {
 
     fn next_request(&mut self, now: UnixTime, rng: &mut dyn CryptoRng) -> Result<Request<Body>, proofkey::Error> {
         let request = self.0.next_request(now, rng)?;
-        eprintln!("     > {} {}", request.method(), request.uri());
+        line(format_args!("> {} {}", request.method(), request.uri()));
         headers('>', request.headers());
         for (name, value) in url::form_urlencoded::parse(request.body().as_ref()) {
-            eprintln!("     > {}={}", name.escape_debug(), known(&name, || value.escape_debug().to_string()));
+            line(format_args!("> {}={}", name.escape_debug(), known(&name, || value.escape_debug().to_string())));
         }
         Ok(request)
     }
 
     fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<X::Output>, proofkey::Error> {
-        eprintln!("     < {}", response.status());
+        line(format_args!("< {}", response.status()));
         headers('<', response.headers());
         match serde_json::from_slice::<Map<String, Value>>(response.body()) {
             Ok(members) => members.iter().for_each(|(name, value)| {
-                eprintln!("     < {}: {}", Value::from(name.as_str()), known(name, || value.to_string()));
+                line(format_args!("< {}: {}", Value::from(name.as_str()), known(name, || value.to_string())));
             }),
-            Err(_) => eprintln!("     < {} bytes", response.body().len()),
+            Err(_) => line(format_args!("< {} bytes", response.body().len())),
         }
         self.0.handle_response(response)
     }
@@ -59,11 +61,13 @@ impl<X: Exchange> Exchange for Told<X> {
 fn headers(side: char, headers: &HeaderMap) {
     for (name, value) in headers {
         let text = || String::from_utf8_lossy(value.as_bytes()).escape_debug().to_string();
-        eprintln!(
-            "     {side} {name}: {}",
-            if value.is_sensitive() { HIDDEN.to_owned() } else { known(name.as_str(), text) }
-        );
+        let shown = if value.is_sensitive() { HIDDEN.to_owned() } else { known(name.as_str(), text) };
+        line(format_args!("{side} {name}: {shown}"));
     }
+}
+
+fn line(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "     {text}");
 }
 
 /// A value that is known to be no secret; any other could be one, or quote one as descriptions of errors do.

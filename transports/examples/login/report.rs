@@ -6,6 +6,7 @@ use proofkey::{Client, Provider, Secret, Tokens};
 use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, Output};
+use crate::failure::Failure;
 use crate::time_left;
 
 /// What a protected resource answered.
@@ -16,40 +17,55 @@ pub(crate) struct Called {
 
 /// The tokens in the form that was asked for. In text and JSON that is what is to know of them; the tokens themselves only
 /// with `--show-secrets`.
-pub(crate) fn tokens(arguments: &Arguments, client: &Client, tokens: &Tokens, called: Option<&Called>) {
+pub(crate) fn tokens(
+    arguments: &Arguments,
+    client: &Client,
+    tokens: &Tokens,
+    called: Option<&Called>,
+) -> Result<(), Failure> {
     let access_token = tokens.access_token().expose();
-    match arguments.output {
+    let lines = match arguments.output {
         Output::Text => text(arguments, tokens),
-        Output::Json => println!("{}", facts(arguments, client, tokens, called)),
-        Output::Token => println!("{access_token}"),
-        Output::Header => println!("Authorization: {} {access_token}", tokens.token_type()),
+        Output::Json => facts(arguments, client, tokens, called).to_string(),
+        Output::Token => access_token.to_owned(),
+        Output::Header => format!("Authorization: {} {access_token}", tokens.token_type()),
         Output::Env => {
-            println!("PROOFKEY_ACCESS_TOKEN={}", quoted(access_token));
-            println!("PROOFKEY_TOKEN_TYPE={}", quoted(tokens.token_type().as_str()));
-            if let Some(at) = tokens.expires_at() {
-                println!("PROOFKEY_EXPIRES_AT={}", at.as_secs());
-            }
+            let mut lines = vec![
+                format!("PROOFKEY_ACCESS_TOKEN={}", quoted(access_token)),
+                format!("PROOFKEY_TOKEN_TYPE={}", quoted(tokens.token_type().as_str())),
+            ];
+            lines.extend(tokens.expires_at().map(|at| format!("PROOFKEY_EXPIRES_AT={}", at.as_secs())));
+            lines.join("\n")
         }
-    }
+    };
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{lines}").and_then(|()| out.flush());
+    written.map_err(|error| Failure::other(format!("standard output cannot be written: {error}")))
 }
 
-fn text(arguments: &Arguments, tokens: &Tokens) {
+fn text(arguments: &Arguments, tokens: &Tokens) -> String {
     let has = |token: bool| if token { "yes" } else { "no" };
     let expiry = time_left(tokens).map_or("not told".to_owned(), |left| format!("in {} seconds", left.as_secs()));
     let scope = tokens.scope().map(|scope| scope.iter().collect::<Vec<_>>().join(" "));
-    println!("\n  token type     {}", tokens.token_type());
-    println!("  scope          {}", scope.as_deref().unwrap_or("not told"));
-    println!("  expires        {expiry}");
-    println!("  refresh token  {}", has(tokens.refresh_token().is_some()));
-    println!("  ID token       {}", has(tokens.id_token().is_some()));
+    let mut lines = vec![
+        String::new(),
+        format!("  token type     {}", tokens.token_type()),
+        format!("  scope          {}", scope.as_deref().unwrap_or("not told")),
+        format!("  expires        {expiry}"),
+        format!("  refresh token  {}", has(tokens.refresh_token().is_some())),
+        format!("  ID token       {}", has(tokens.id_token().is_some())),
+    ];
     if arguments.show_secrets {
-        println!("  access token   {}", tokens.access_token().expose());
-        println!("  refresh token  {}", tokens.refresh_token().map_or("none", Secret::expose));
-        println!("  ID token       {}", tokens.id_token().map_or("none", Secret::expose));
+        lines.extend([
+            format!("  access token   {}", tokens.access_token().expose()),
+            format!("  refresh token  {}", tokens.refresh_token().map_or("none", Secret::expose)),
+            format!("  ID token       {}", tokens.id_token().map_or("none", Secret::expose)),
+        ]);
     } else {
-        println!("  (--show-secrets prints the tokens themselves)");
+        lines.push("  (--show-secrets prints the tokens themselves)".to_owned());
     }
-    println!();
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 fn facts(arguments: &Arguments, client: &Client, tokens: &Tokens, called: Option<&Called>) -> Value {

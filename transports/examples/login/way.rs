@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Cursor, IsTerminal, Read};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use proofkey::{Callback, Client, Pending, Remedy, Tokens};
 use proofkey_loopback::Loopback;
@@ -94,7 +94,9 @@ impl Login<'_> {
                 Err(_) => story.tell("browser", "none could be opened: copy the URL above into one on this machine"),
             });
         }
-        let countdown = Countdown::until(self.deadline);
+        // A browser that was named may be one for this terminal.
+        let is_named = open && Surroundings::of_this_process() == Surroundings::Chosen;
+        let countdown = (!is_named).then(|| Countdown::until(self.deadline));
         let callback = loopback.wait(&pending, self.deadline)?;
         drop(countdown);
         self.redeem(pending, callback)
@@ -102,7 +104,8 @@ impl Login<'_> {
 
     /// The browser is elsewhere: it ends up at an address where nobody listens, and the person brings that here.
     fn by_paste(&self) -> Result<Tokens, Failure> {
-        // Only for a redirect URI: the port is free again before the browser can come to it.
+        // Only for a redirect URI. The port is free again before a browser of this machine can come to it, so that it shows
+        // an error, with the address, instead of waiting; what else may listen there can make nothing of the code.
         let redirect_uri = self.listen()?.redirect_uri().to_owned();
         let (url, pending) = self.leave(&redirect_uri)?;
         let typed: Box<dyn Read + Send> = if let Some(server) = self.played {
@@ -160,6 +163,7 @@ impl Login<'_> {
             let (person, code) = (server.person(), pending.user_code().to_owned());
             thread::spawn(move || person.allow_device(&code));
         }
+        let ends = Instant::now() + pending.expires_at().saturating_since(SystemTime::now().into());
         let mut polling = self.client.poll(pending);
         let http = self.http.clone();
         let (sender, ended) = mpsc::channel();
@@ -173,7 +177,7 @@ impl Login<'_> {
             };
             let _ = sender.send(tokens);
         });
-        let countdown = Countdown::until(self.deadline);
+        let countdown = Countdown::until(self.deadline.min(ends));
         let tokens = ended.recv_timeout(self.deadline.saturating_duration_since(Instant::now()));
         drop(countdown);
         let tokens = tokens.map_err(|_| Failure::timed_out("nobody typed the code in time"))??;

@@ -137,7 +137,7 @@ where
 
     /// One request, and its answer with at most one byte more than is believed.
     async fn send(&self, request: Request<Body>) -> Result<Response<Vec<u8>>, Error> {
-        let mut request = sized(request).map(|body| Full::from(Vec::from(body)));
+        let mut request = sized(request).map(|body| Full::new(Bytes::from_owner(body)));
         request.headers_mut().entry(USER_AGENT).or_insert(PROOFKEY);
         let connection = capture_connection(&mut request);
         let sent = || connection.connection_metadata().is_some();
@@ -227,12 +227,14 @@ impl Error {
         }
     }
 
-    /// Whether the request may have reached the server, and no whole answer came: what was in it, a code or a refresh
-    /// token, may be spent, and what it asked for may be done. If not, nothing was sent, or the answer is known.
+    /// Whether the request may have reached the server, and no whole answer came, or none that can be read: what was in it,
+    /// a code or a refresh token, may be spent, and what it asked for may be done. If not, nothing was sent, or the answer
+    /// is known.
     pub fn ambiguous(&self) -> bool {
         match self {
             Self::Http(_) | Self::Timeout | Self::Interrupted => true,
-            Self::Protocol(_) | Self::Unsent(_) | Self::Entropy(_) | Self::LogIn => false,
+            Self::Protocol(error) => error.ambiguous(),
+            Self::Unsent(_) | Self::Entropy(_) | Self::LogIn => false,
             Self::Refresh { cause, .. } => cause.ambiguous(),
         }
     }

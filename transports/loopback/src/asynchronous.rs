@@ -27,7 +27,9 @@ pub(crate) async fn wait(
     let mut sleep = pin!(tokio::time::sleep_until(deadline.into()));
     poll_fn(|context| {
         loop {
-            match visitors.round(&mut Polled { listener: &listener, context }, Instant::now()) {
+            // The clock that the sleep goes by, which a test may stop.
+            let now = tokio::time::Instant::now().into_std();
+            match visitors.round(&mut Polled { listener: &listener, context }, now) {
                 Round::Over => return Poll::Ready(()),
                 Round::Again => context.waker().wake_by_ref(),
                 Round::WaitUntil(until) => {

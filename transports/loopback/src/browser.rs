@@ -25,8 +25,11 @@ use url::Url;
 /// Opens this URL in the person's browser: in what the environment variable `BROWSER` names, if it is set, or in the
 /// desktop's own.
 ///
+/// The browser gets the URL as an argument, which others on this machine may be able to see: `state` and the challenge are
+/// in it, the verifier is not. Where `BROWSER` names none that can be started, others are tried.
+///
 /// It returns when the browser was started, which says nothing of whether it shows anything; a text browser runs on
-/// this terminal, and this returns when it ends, so call it beside the wait. The login goes on without: every error can
+/// this terminal, with this process's standard output, and this returns when it ends, so call it beside the wait. The login goes on without: every error can
 /// be ignored, as long as the person can see the URL.
 pub fn open(url: &Url) -> Result<(), Error> {
     if !is_for_browsers(url) {

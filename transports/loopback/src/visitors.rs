@@ -1,7 +1,8 @@
 //! Everybody who is connected: few at a time, each for a while, until this login's browser has come and has its page.
 //!
 //! A page in the same browser, or a program on the same machine, may open connections without end. When there are too
-//! many, the oldest gives way, so none of them can keep the browser out; and each has its deadline.
+//! many, the oldest gives way, so nobody keeps the browser out by sitting there; and each has its deadline. A program of this
+//! machine that opens connections faster than the browser can send its request delays a login, and ends none.
 
 use std::collections::VecDeque;
 use std::io;

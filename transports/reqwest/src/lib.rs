@@ -89,7 +89,7 @@ impl Transport {
     /// 308 to a request with a body is not followed, because the body cannot be sent twice; after any other, a bare
     /// `GET` without that body has gone elsewhere (and `Authorization`, if the host is the same) by the time reqwest
     /// tells, and the answer is refused as [`Violation::RedirectFollowed`]. A redirect back to the very URL that was asked
-    /// cannot be seen.
+    /// cannot be seen, and one to where nobody listens is told as [`Error::Unsent`].
     ///
     /// Under the feature `ring` alone reqwest has no crypto provider of its own, and building a client panics unless
     /// it is given [TLS](reqwest::ClientBuilder::tls_backend_preconfigured) or the process has a default provider.
@@ -147,7 +147,7 @@ impl Transport {
         // Wrapped, so that reqwest cannot clone it: neither its redirects nor its retries repeat such a body.
         let request = request.map(|body| {
             let begun = begun.clone();
-            reqwest::Body::wrap(Full::<Bytes>::from(Vec::from(body)).map_frame(move |frame| {
+            reqwest::Body::wrap(Full::new(Bytes::from_owner(body)).map_frame(move |frame| {
                 begun.store(true, Ordering::Relaxed);
                 frame
             }))
@@ -250,12 +250,14 @@ impl Error {
         }
     }
 
-    /// Whether the request may have reached the server, and no whole answer came: what was in it, a code or a refresh
-    /// token, may be spent, and what it asked for may be done. If not, nothing was sent, or the answer is known.
+    /// Whether the request may have reached the server, and no whole answer came, or none that can be read: what was in it,
+    /// a code or a refresh token, may be spent, and what it asked for may be done. If not, nothing was sent, or the answer
+    /// is known.
     pub fn ambiguous(&self) -> bool {
         match self {
             Self::Http(_) | Self::Timeout | Self::Interrupted => true,
-            Self::Protocol(_) | Self::Unsent(_) | Self::Entropy(_) | Self::LogIn => false,
+            Self::Protocol(error) => error.ambiguous(),
+            Self::Unsent(_) | Self::Entropy(_) | Self::LogIn => false,
             Self::Refresh { cause, .. } => cause.ambiguous(),
         }
     }

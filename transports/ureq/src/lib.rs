@@ -231,14 +231,16 @@ impl Error {
         }
     }
 
-    /// Whether the request may have reached the server, and no whole answer came: what was in it, a code or a refresh
-    /// token, may be spent, and what it asked for may be done. If not, nothing was sent, or the answer is known.
+    /// Whether the request may have reached the server, and no whole answer came, or none that can be read: what was in it,
+    /// a code or a refresh token, may be spent, and what it asked for may be done. If not, nothing was sent, or the answer
+    /// is known.
     ///
     /// In doubt it may: ureq does not tell all that goes wrong before a request without a body from what does after it.
     pub fn ambiguous(&self) -> bool {
         match self {
             Self::Http(_) | Self::Timeout | Self::Interrupted => true,
-            Self::Protocol(_) | Self::Unsent(_) | Self::Entropy(_) | Self::LogIn => false,
+            Self::Protocol(error) => error.ambiguous(),
+            Self::Unsent(_) | Self::Entropy(_) | Self::LogIn => false,
             Self::Refresh { cause, .. } => cause.ambiguous(),
         }
     }
