@@ -124,6 +124,8 @@ const listener = (request, response) => {
 const server = options.certificate
   ? https.createServer({ cert: readFileSync(options.certificate), key: readFileSync(options.key) }, listener)
   : http.createServer(listener);
+// Five seconds, as node has it, is the time between two polls of a device: the connection would end under the second.
+server.keepAliveTimeout = 60_000;
 server.listen(Number(options.port), '127.0.0.1', () => {
   origin = `http${options.certificate ? 's' : ''}://127.0.0.1:${server.address().port}`;
   const endpoints = { authorization_endpoint: `${origin}/authorize`, token_endpoint: `${origin}/token` };

@@ -73,6 +73,8 @@ const server = options.certificate
     )
   : createServer(listener);
 
+// Five seconds, as node has it, is the time between two polls of a device: the connection would end under the second.
+server.keepAliveTimeout = 60_000;
 server.listen(Number(options.port), '127.0.0.1', () => {
   const origin = `http${options.certificate ? 's' : ''}://127.0.0.1:${server.address().port}`;
   const issuer = origin + options.path;
