@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The members asked for come out as they stand, each at most once, and all others are kept as text. Refused: anything
-//! but exactly one object in UTF-8, and a member asked for that stands twice, also where one of the names is escaped.
+//! but exactly one object in UTF-8, more values than any answer needs, and a member asked for that stands twice, also where
+//! one of the names is escaped.
 //! Nothing here prints what it read.
 
 use std::borrow::Cow;

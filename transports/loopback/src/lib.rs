@@ -56,7 +56,7 @@
 //!
 //! * `localhost` as the host: RFC 8252 section 8.3 advises against it, and somebody else may listen where it leads.
 //! * TLS: nobody could vouch for a certificate of this machine, and nothing leaves it.
-//! * A way to stop the blocking wait from another thread: give it a short deadline, or wait on tokio and drop the future.
+//! * A way to stop the blocking wait from another thread: whoever needs one waits on tokio and drops the future.
 //! * Anything but the `state` to tell a stranger by, `Origin` and `Sec-Fetch-Site` for instance: servers come back to
 //!   here from any site and in several ways.
 
