@@ -10,8 +10,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand_core::CryptoRng;
 use serde::Serialize;
 use serde_json::Value;
@@ -22,7 +20,8 @@ use crate::asked::Asked;
 use crate::error::{Error, Usage};
 use crate::form::Form;
 use crate::pending::Pending;
-use crate::pkce::Verifier;
+use crate::pkce::{Verifier, base64url};
+use crate::prefix::Prefix;
 use crate::push::Push;
 use crate::registration::{Registration, vet_redirect_uri};
 use crate::secret::Secret;
@@ -114,16 +113,16 @@ impl Authorization {
         let write = || {
             let mut form = self.begin_url()?;
             self.write(&mut form)?;
-            Registration::url(&form.into_text())
+            Prefix::parse(&form.into_text()).map(Arc::new)
         };
-        let mut url = match &self.redirect_uri {
+        let prefix = match &self.redirect_uri {
             Some(redirect_uri) if self.details.is_none() && !self.form_post && self.asked.is_scope() => {
-                self.registration.plain_url(redirect_uri, &self.asked.scope, write)?
+                self.registration.prefix(redirect_uri, &self.asked.scope, write)?
             }
             _ => write()?,
         };
         let (pending, challenge) = self.draw(now, rng)?;
-        url.query_pairs_mut().extend_pairs(fresh(&pending, &challenge));
+        let url = prefix.with(fresh(&pending, &challenge))?;
         Ok((url, pending))
     }
 
@@ -201,7 +200,7 @@ fn draw(rng: &mut dyn CryptoRng) -> (Verifier, Secret) {
     rng.fill_bytes(octets.as_flattened_mut());
     let [first, second] = &octets;
     let verifier = Verifier::from_octets(first);
-    let state = Secret::from(URL_SAFE_NO_PAD.encode(second));
+    let state = Secret::from(base64url(second));
     octets.as_flattened_mut().zeroize();
     (verifier, state)
 }

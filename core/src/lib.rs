@@ -138,6 +138,7 @@ mod parameter;
 mod pending;
 mod pkce;
 mod polling;
+mod prefix;
 mod protected;
 mod providers;
 mod push;

@@ -55,12 +55,25 @@ impl Verifier {
 
     /// What to send as `code_challenge` of the method `S256` (RFC 7636 section 4.2): 43 characters of base64url, public.
     pub fn challenge(&self) -> String {
-        URL_SAFE_NO_PAD.encode(Sha256::digest(self.expose()))
+        base64url(&Sha256::digest(self.expose()).into())
     }
 
     /// RFC 7636 section 4.1: "It is RECOMMENDED that the output of a suitable random number generator be used to create
     /// a 32-octet sequence. The octet sequence is then base64url-encoded".
-    pub(crate) fn from_octets(octets: &[u8]) -> Self {
-        Self(Secret::from(URL_SAFE_NO_PAD.encode(octets)))
+    pub(crate) fn from_octets(octets: &[u8; 32]) -> Self {
+        Self(Secret::from(base64url(octets)))
     }
+}
+
+/// The text of 32 octets: 43 characters. Put together where it can be wiped; `encode` by itself would do, in zeroed memory,
+/// for which allocators have no short way.
+pub(crate) fn base64url(octets: &[u8; 32]) -> String {
+    let mut text = [0; 43];
+    let written = URL_SAFE_NO_PAD.encode_slice(octets, &mut text);
+    let encoded = match (written, str::from_utf8(&text)) {
+        (Ok(43), Ok(text)) => text.to_owned(),
+        _ => URL_SAFE_NO_PAD.encode(octets),
+    };
+    text.as_mut_slice().zeroize();
+    encoded
 }

@@ -27,7 +27,7 @@ use crate::exchange::{Body, Exchange, MAX_BODY, Step, Turn};
 use crate::form::Form;
 use crate::json;
 use crate::pending::Pending;
-use crate::registration::Registration;
+use crate::prefix;
 use crate::time::UnixTime;
 
 /// A login being pushed; made by [`Authorization::push`]. Its output is what [`Authorization::redirect`] gives.
@@ -84,7 +84,7 @@ impl Exchange for Push {
         form.pair("client_id", &registration.client_id);
         form.pair("request_uri", &request_uri);
         pending.leave_by = Some(asked.saturating_add(lifetime));
-        Ok(Step::Done((Registration::url(&form.into_text())?, pending)))
+        Ok(Step::Done((prefix::parse(&form.into_text())?, pending)))
     }
 }
 

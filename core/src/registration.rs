@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Uri};
-use url::Url;
 
 use crate::authentication::{Authentication, is_printable};
 use crate::error::{Error, Usage};
 use crate::parameter::is_response;
+use crate::prefix::Prefix;
 use crate::quirks::Quirks;
 use crate::scope::Scope;
 use crate::server::Server;
@@ -43,7 +43,7 @@ pub(crate) struct Registration {
 struct Prepared {
     redirect_uri: Arc<str>,
     scope: Scope,
-    url: Url,
+    prefix: Arc<Prefix>,
 }
 
 /// What one person asked for is not shown to others.
@@ -119,29 +119,23 @@ impl Registration {
         })
     }
 
-    /// The authorization endpoint's URL with parameters.
-    pub(crate) fn url(text: &str) -> Result<Url, Usage> {
-        // A parser that took the endpoint takes it with a query, unless that is gigabytes long.
-        Url::parse(text).map_err(|_| Usage::Endpoint("authorization_endpoint", "is too long with its parameters"))
-    }
-
     /// The URL of a login for this scope, without what is fresh in each: that of the first login, where it asked for the
-    /// same, as is the rule. To write and parse it anew costs as much again as the rest of the URL.
-    pub(crate) fn plain_url(
+    /// same, as is the rule. To write and parse it anew costs as much again as the rest of the login's beginning.
+    pub(crate) fn prefix(
         &self,
         redirect_uri: &Arc<str>,
         scope: &Scope,
-        write: impl FnOnce() -> Result<Url, Usage>,
-    ) -> Result<Url, Usage> {
+        write: impl FnOnce() -> Result<Arc<Prefix>, Usage>,
+    ) -> Result<Arc<Prefix>, Usage> {
         if let Some(first) = self.prepared.get() {
             let is_same = first.redirect_uri == *redirect_uri && first.scope == *scope;
-            return if is_same { Ok(first.url.clone()) } else { write() };
+            return if is_same { Ok(first.prefix.clone()) } else { write() };
         }
-        let url = write()?;
-        let first = Prepared { redirect_uri: redirect_uri.clone(), scope: scope.clone(), url: url.clone() };
+        let prefix = write()?;
+        let first = Prepared { redirect_uri: redirect_uri.clone(), scope: scope.clone(), prefix: prefix.clone() };
         // If another was first meanwhile, that one it is.
         let _ = self.prepared.set(first);
-        Ok(url)
+        Ok(prefix)
     }
 
     /// A login goes on only where it was begun, and as the client that began it.
