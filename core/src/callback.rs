@@ -26,9 +26,16 @@ use crate::secret::Secret;
 #[derive(Debug)]
 pub struct Callback {
     location: Option<Location>,
-    state: Secret,
-    issuer: Option<String>,
-    outcome: Outcome,
+    brought: Brought,
+    refused: Option<ServerError>,
+}
+
+/// The state, then the issuer, then the code, in one text that is wiped; empty is what did not come.
+#[derive(Debug)]
+pub(crate) struct Brought {
+    texts: Secret,
+    state_end: usize,
+    issuer_end: usize,
 }
 
 /// Where it came to, where the whole URL was given.
@@ -38,12 +45,6 @@ struct Location {
     place: Url,
     /// The parameters that are not the server's: those of the redirect URI itself are among them.
     others: Secret,
-}
-
-#[derive(Debug)]
-enum Outcome {
-    Code(Secret),
-    Refused(ServerError),
 }
 
 impl Callback {
@@ -80,25 +81,45 @@ impl Callback {
         }
         // RFC 6749 section 3.1: "Parameters sent without a value MUST be treated as if they were omitted".
         let [code, state, issuer, error, description, uri] = found.map(|value| value.filter(|text| !text.is_empty()));
-        let outcome = match (code, error) {
+        let refused = match (&code, error) {
             (Some(_), Some(_)) => return Err(CallbackError::CodeAndError.into()),
             (None, None) => return Err(CallbackError::Missing.into()),
-            (Some(code), None) if is_printable(&code) => Outcome::Code(code.into_owned().into()),
+            (Some(code), None) if is_printable(code) => None,
             (Some(_), None) => return Err(CallbackError::Invalid("code").into()),
             (None, Some(error)) => {
                 let code = ErrorCode::parse(&error).ok_or(CallbackError::Invalid("error"))?;
                 let error = ServerError::new(None, code, description.as_deref(), uri.as_deref(), None);
-                Outcome::Refused(error.without(state.as_deref().into_iter()))
+                Some(error.without(state.as_deref().into_iter()))
             }
         };
         let location = place.map(|place| Location { place, others: others(query) });
-        let state = state.unwrap_or_default().into_owned().into();
-        Ok(Self { location, state, issuer: issuer.map(Cow::into_owned), outcome })
+        let brought = [state, issuer, code].map(Option::unwrap_or_default);
+        Ok(Self { location, brought: Brought::new(brought.each_ref().map(AsRef::as_ref)), refused })
     }
 
     /// The state, to find the login by; empty if there is none. Look it up in this browser's own session.
     pub fn state(&self) -> &str {
-        self.state.expose()
+        self.brought.state()
+    }
+}
+
+impl Brought {
+    fn new([state, issuer, code]: [&str; 3]) -> Self {
+        let state_end = state.len();
+        let issuer_end = state_end.saturating_add(issuer.len());
+        Self { texts: Secret::from([state, issuer, code].concat()), state_end, issuer_end }
+    }
+
+    fn state(&self) -> &str {
+        self.texts.expose().get(..self.state_end).unwrap_or_default()
+    }
+
+    fn issuer(&self) -> Option<&str> {
+        self.texts.expose().get(self.state_end..self.issuer_end).filter(|text| !text.is_empty())
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        self.texts.expose().get(self.issuer_end..).unwrap_or_default()
     }
 }
 
@@ -120,15 +141,15 @@ impl Pending {
         // receive if the parameter is present. Clients MUST then decode the value .. and compare the result to the issuer
         // identifier of the authorization server where the authorization request was sent to. This comparison MUST use
         // simple string comparison".
-        match (&self.issuer, &callback.issuer) {
-            (Some(expected), Some(actual)) if **expected != **actual => return Err(Violation::Issuer.into()),
-            (_, None) if self.iss_missing_on_errors && matches!(callback.outcome, Outcome::Refused(_)) => {}
+        match (&self.issuer, callback.brought.issuer()) {
+            (Some(expected), Some(actual)) if **expected != *actual => return Err(Violation::Issuer.into()),
+            (_, None) if self.iss_missing_on_errors && callback.refused.is_some() => {}
             (_, None) if self.iss_required => return Err(Violation::IssuerMissing.into()),
             _ => {}
         }
-        match callback.outcome {
-            Outcome::Refused(error) => Err(Error::Server(error)),
-            Outcome::Code(code) => Ok(CodeGrant { code, login: self }),
+        match callback.refused {
+            Some(error) => Err(Error::Server(error)),
+            None => Ok(CodeGrant { brought: callback.brought, login: self }),
         }
     }
 
@@ -168,13 +189,14 @@ fn split(input: &str) -> Result<(Option<Url>, &str), CallbackError> {
         .trim_ascii_start()
         .trim_start_matches(|next: char| next.is_ascii_alphanumeric() || matches!(next, '+' | '-' | '.'));
     let is_url = after_scheme.starts_with(":/");
-    let input = input.split('#').next().unwrap_or_default();
+    let (input, _) = form::cut(input, b'#');
     if !is_url && !input.starts_with(['/', '?']) {
         return Ok((None, input));
     }
     // A pasted URL brings its line end along.
     let input = input.trim_ascii();
-    let (place, query) = input.split_once('?').unwrap_or((input, ""));
+    let (place, query) = form::cut(input, b'?');
+    let query = query.unwrap_or_default();
     if !is_url {
         return Ok((None, query));
     }

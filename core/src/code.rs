@@ -15,6 +15,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 use rand_core::CryptoRng;
 
+use crate::callback::Brought;
 use crate::endpoint::{self, Granted};
 use crate::error::{CallbackError, Error, Usage};
 use crate::exchange::{Body, Exchange, Step, Turn};
@@ -22,7 +23,6 @@ use crate::form::Form;
 use crate::parameter::Parameters;
 use crate::pending::Pending;
 use crate::registration::Registration;
-use crate::secret::Secret;
 use crate::time::UnixTime;
 use crate::token::Tokens;
 
@@ -30,7 +30,7 @@ use crate::token::Tokens;
 #[derive(Debug)]
 #[must_use = "a code is worth nothing until it is exchanged"]
 pub struct CodeGrant {
-    pub(crate) code: Secret,
+    pub(crate) brought: Brought,
     pub(crate) login: Pending,
 }
 
@@ -69,12 +69,12 @@ impl CodeExchange {
     }
 
     fn form(&self) -> Result<Form, Usage> {
-        let CodeGrant { code, login } = &self.grant;
+        let CodeGrant { brought, login } = &self.grant;
         let mut form = Form::after("grant_type=authorization_code", 768);
-        form.pair("code", code.expose());
+        form.pair("code", brought.code());
         // RFC 6749 section 4.1.3: "their values MUST be identical".
         form.pair("redirect_uri", &login.redirect_uri);
-        form.pair("code_verifier", login.verifier.expose());
+        form.plain_pair("code_verifier", login.verifier.expose());
         for resource in &login.resources {
             form.pair("resource", resource);
         }
@@ -96,13 +96,13 @@ impl Exchange for CodeExchange {
 
     fn handle_response(&mut self, response: Response<Vec<u8>>) -> Result<Step<Tokens>, Error> {
         let asked = self.turn.answered()?;
-        let CodeGrant { code, login } = &mut self.grant;
+        let CodeGrant { brought, login } = &mut self.grant;
         let granted = Granted {
             scope: (!login.scope.is_empty()).then(|| std::mem::take(&mut login.scope)),
             resources: std::mem::take(&mut login.resources),
             ..Granted::default()
         };
-        let sent = [code.expose(), login.verifier.expose()];
+        let sent = [brought.code(), login.verifier.expose()];
         endpoint::tokens(&self.registration, response, asked, granted, &sent).map(Step::Done)
     }
 }

@@ -36,8 +36,32 @@ impl Form {
         }
     }
 
-    /// Adds `name=value`, encoded, behind an `&` where one is needed.
-    pub(crate) fn pair(&mut self, name: &str, value: &str) {
+    /// Adds `name=value`, the value encoded, behind an `&` where one is needed. The name is one of the protocol's, none of
+    /// which needs encoding.
+    pub(crate) fn pair(&mut self, name: &'static str, value: &str) {
+        self.begin_pair(name, value);
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.push(b'=');
+        encode(value, &mut self.0);
+    }
+
+    /// The same with a value that needs no encoding either.
+    pub(crate) fn plain_pair(&mut self, name: &'static str, value: &str) {
+        self.begin_pair(name, value);
+        for part in [name, "=", value] {
+            self.0.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    /// The same with a name that the caller chose.
+    pub(crate) fn foreign_pair(&mut self, name: &str, value: &str) {
+        self.begin_pair(name, value);
+        encode(name, &mut self.0);
+        self.0.push(b'=');
+        encode(value, &mut self.0);
+    }
+
+    fn begin_pair(&mut self, name: &str, value: &str) {
         // An encoded byte takes three at most.
         let longest = name.len().saturating_add(value.len()).saturating_mul(3).saturating_add(2);
         if self.0.capacity().saturating_sub(self.0.len()) < longest {
@@ -46,9 +70,6 @@ impl Form {
         if !matches!(self.0.last(), None | Some(b'?' | b'&')) {
             self.0.push(b'&');
         }
-        encode(name, &mut self.0);
-        self.0.push(b'=');
-        encode(value, &mut self.0);
     }
 
     /// The text so far; it is ASCII.
@@ -104,7 +125,7 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (Option<Cow<'_, str>>, O
 }
 
 /// What stands before the first of these signs, and what behind it, if there is one.
-fn cut(text: &str, sign: u8) -> (&str, Option<&str>) {
+pub(crate) fn cut(text: &str, sign: u8) -> (&str, Option<&str>) {
     let at = memchr::memchr(sign, text.as_bytes());
     match at.and_then(|at| Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))) {
         Some((before, behind)) => (before, Some(behind)),
@@ -114,25 +135,25 @@ fn cut(text: &str, sign: u8) -> (&str, Option<&str>) {
 
 /// Decodes once; `None` if the bytes are not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
-    if memchr::memchr2(b'+', b'%', text.as_bytes()).is_none() {
+    let next_sign = |bytes| memchr::memchr2(b'+', b'%', bytes);
+    let mut rest = text.as_bytes();
+    if next_sign(rest).is_none() {
         return Some(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        bytes.push(match (first, after) {
-            (b'+', _) => b' ',
-            (b'%', [high, low, after @ ..]) => match (unhex(*high), unhex(*low)) {
-                (Some(high), Some(low)) => {
-                    rest = after;
-                    high << 4 | low
-                }
-                _ => b'%',
-            },
-            (byte, _) => *byte,
-        });
+    while let Some((run, [sign, after @ ..])) = next_sign(rest).and_then(|at| rest.split_at_checked(at)) {
+        bytes.extend_from_slice(run);
+        let escaped = match after {
+            [high, low, behind @ ..] if *sign == b'%' => {
+                unhex(*high).zip(unhex(*low)).map(|(h, l)| (h << 4 | l, behind))
+            }
+            _ => None,
+        };
+        let (byte, behind) = escaped.unwrap_or((if *sign == b'+' { b' ' } else { b'%' }, after));
+        bytes.push(byte);
+        rest = behind;
     }
+    bytes.extend_from_slice(rest);
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
@@ -170,7 +191,7 @@ mod tests {
     #[test]
     fn pairs_are_encoded_and_joined() {
         let mut form = Form::default();
-        form.pair("a b", "c+d/ü~");
+        form.foreign_pair("a b", "c+d/ü~");
         form.pair("e", "");
         assert_eq!(form.into_text(), "a%20b=c%2Bd%2F%C3%BC~&e=");
         let mut form = Form::after("https://as.example/authorize?", 0);

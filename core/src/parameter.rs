@@ -30,7 +30,7 @@ impl Parameters {
             if self.0.iter().take(index).any(|(earlier, _)| earlier == name) {
                 return Err(Usage::RepeatedParameter(name.clone()));
             }
-            form.pair(name, value);
+            form.foreign_pair(name, value);
         }
         Ok(())
     }
