@@ -31,7 +31,7 @@ fn the_lints_are_those_that_core_denies() {
     let core = read("core/src/lib.rs");
     let denied = core.lines().filter_map(|line| line.trim().strip_prefix("clippy::"));
     let denied: BTreeSet<_> = denied.map(|lint| lint.trim_end_matches(',').to_owned()).collect();
-    assert!(named.len() >= 9, "the row was not read: {named:?}");
+    assert!(!denied.is_empty());
     assert_eq!(named, denied);
 }
 

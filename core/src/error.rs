@@ -43,21 +43,23 @@ impl Error {
         }
     }
 
-    /// Whether the server may have acted on the request, though its answer is no good: one that breaks off, is too long, or
-    /// lacks what it must have. A code or a refresh token that was in the request may be spent.
+    /// Whether the server may have acted on the request, though its answer is no good: one that breaks off, is too long,
+    /// lacks what it must have, or is a success of another status. A code or a refresh token that was in the request may be
+    /// spent.
     pub fn ambiguous(&self) -> bool {
         let Self::Violation(violation) = self else { return false };
-        matches!(
-            violation,
+        match violation {
+            Violation::Status(status) => status.is_success(),
             Violation::RedirectFollowed
-                | Violation::TooLong
-                | Violation::TooManyValues
-                | Violation::NotJson
-                | Violation::Missing(_)
-                | Violation::Invalid(_)
-                | Violation::Duplicate(_)
-                | Violation::TokenType
-        )
+            | Violation::TooLong
+            | Violation::TooManyValues
+            | Violation::NotJson
+            | Violation::Missing(_)
+            | Violation::Invalid(_)
+            | Violation::Duplicate(_)
+            | Violation::TokenType => true,
+            _ => false,
+        }
     }
 }
 
