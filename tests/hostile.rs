@@ -573,6 +573,39 @@ fn no_exchange_prints_a_secret() {
     assert_silent("an authorized request", &debugged(&request));
 }
 
+/// What a resource's URL has behind its path is the caller's, and may be a key.
+#[test]
+fn no_resource_prints_its_query() {
+    let resource = format!("https://api.example.com/mcp?key={VERIFIER}");
+    let challenged = format!(r#"Bearer resource_metadata="https://api.example.com/metadata?key={VERIFIER}""#);
+    let headers = [(http::header::WWW_AUTHENTICATE, challenged.parse().unwrap())].into_iter().collect();
+    let challenge = Challenge::bearer(&headers).unwrap();
+    let server = "https://as.example.com";
+    let about = json!({ "resource": resource, "authorization_servers": [server] }).to_string();
+    let endpoint = "https://as.example.com/token";
+    let metadata = json!({ "issuer": server, "token_endpoint": endpoint, "authorization_endpoint": endpoint,
+        "code_challenge_methods_supported": ["S256"] });
+    for mut discovery in [ResourceDiscovery::new(&resource), ResourceDiscovery::from_challenge(&resource, &challenge)] {
+        let mut found = None;
+        for body in [about.clone(), metadata.to_string()] {
+            let printed = debugged(&discovery);
+            assert_silent("ResourceDiscovery", &printed);
+            assert!(printed.contains("https://api.example.com/mcp"), "{printed}");
+            let _request = discovery.next_request(NOW, &mut Octets::appendix_b()).expect("a request");
+            if let Step::Done(resource) = discovery.handle_response(response(200, &[], body)).expect("a document") {
+                found = Some(resource);
+            }
+        }
+        let found = found.expect("a resource");
+        assert_eq!(found.resource, resource);
+        assert_silent("ProtectedResource", &debugged(&found));
+    }
+    for odd in [format!("https://u:{VERIFIER}@h"), format!("https://h#{VERIFIER}"), format!("{VERIFIER} :")] {
+        assert_silent("ResourceDiscovery", &debugged(&ResourceDiscovery::new(odd)));
+    }
+    assert_silent("Authorization", &debugged(&client().authorize().resource(resource)));
+}
+
 /// A session holds everything there is.
 #[test]
 fn no_session_prints_a_secret() {
