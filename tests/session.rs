@@ -288,11 +288,11 @@ fn a_refresh_token_is_not_worn_out_by_a_server_that_makes_no_sense() {
     for (status, body, remedy, most) in rows {
         let case = format!("{status} {body}");
         let mut session = Session::new(client(), tokens(Some((NOW - 3600, NOW)), Some("RT1"))).expect("its own");
-        let mut sent = 0;
+        let mut count = 0;
         for now in NOW..NOW + 3600 {
             match session.next(at(now), &mut Draws(0)) {
                 Next::Refresh(ticket, mut exchange) => {
-                    sent += 1;
+                    count += 1;
                     let _request = exchange.next_request(at(now), &mut Draws(0)).expect("a request");
                     let answer = Response::builder().status(status).body(body.into()).expect("an answer");
                     let error = exchange.handle_response(answer).expect_err(&case);
@@ -303,16 +303,16 @@ fn a_refresh_token_is_not_worn_out_by_a_server_that_makes_no_sense() {
                         session.complete(ticket, Err(remedy), at(now))
                     };
                     let Completion::Failed(told) = done else { panic!("{case}: {done:?}") };
-                    let is_last = most == spent && sent == spent;
+                    let is_last = most == spent && count == spent;
                     let expected = if is_last { Remedy::LogInAgain } else { remedy };
                     assert!(told == expected || (remedy == later && matches!(told, Remedy::TryLater(_))), "{case}");
                 }
                 Next::Later(delay) => assert!(delay <= SECOND * 61, "{case}: {delay:?}"),
-                Next::LogIn => assert_eq!(sent, spent, "{case}"),
+                Next::LogIn => assert_eq!(count, spent, "{case}"),
                 other => panic!("{case}: {other:?}"),
             }
         }
-        assert_eq!(sent, most, "{case}");
+        assert_eq!(count, most, "{case}");
         assert!(session.tokens().is_some(), "{case}: nobody has said that they are dead");
     }
 }
