@@ -49,6 +49,7 @@ fn written(parameters: &[(&str, &str)]) {
             assert_eq!(pairs(query).len(), names.len() + 7);
         }
         Err(Error::Usage(Usage::RepeatedParameter(_))) => assert!(names.len() < given.len()),
+        Err(Error::Usage(Usage::UnnamedParameter)) => assert!(names.contains(&"")),
         Err(Error::Usage(Usage::OwnedParameter(name))) => assert!(names.contains(&name.as_str())),
         Err(error) => panic!("{error}"),
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -293,12 +293,56 @@ fn the_port_is_free_when_the_future_is_dropped() {
     });
 }
 
+/// A person who would rather not, told from whatever thread: before the wait, and while it lasts.
+#[test]
+fn a_wait_can_be_cancelled() {
+    let late = Instant::now() + Duration::from_secs(3600);
+    let loopback = Loopback::bind().expect("a port");
+    let login = pending(&loopback);
+    loopback.canceller().cancel();
+    let error = loopback.wait(&login, late).expect_err("it is cancelled");
+    assert!(matches!(error, Error::Cancelled), "{error:?}");
+    assert_eq!(error.to_string(), "the wait was cancelled");
+
+    let loopback = Loopback::bind().expect("a port");
+    let (address, canceller, login) = (address(&loopback), loopback.canceller(), pending(&loopback));
+    // One that is dropped does nothing, and neither does another listener's.
+    drop(loopback.canceller());
+    Loopback::bind().expect("a port").canceller().cancel();
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || tell.send(loopback.wait(&login, late)).is_ok());
+    // By then it sleeps. If it should not have begun, it has to end all the same.
+    thread::sleep(Duration::from_millis(300));
+    canceller.clone().cancel();
+    // By itself it would look up once a minute.
+    let error = told.recv_timeout(Duration::from_secs(30)).expect("it is woken").expect_err("it is cancelled");
+    assert!(matches!(error, Error::Cancelled), "{error:?}");
+    assert!(TcpListener::bind(address).is_ok());
+    canceller.cancel();
+}
+
+/// Once the browser is back, there is a callback.
+#[test]
+fn a_login_that_has_returned_is_not_cancelled() {
+    let loopback = Loopback::bind().expect("a port");
+    let (address, canceller, login) = (address(&loopback), loopback.canceller(), pending(&loopback));
+    let waits = thread::spawn(move || loopback.wait(&login, Instant::now() + Duration::from_secs(3600)));
+    let mut browser = TcpStream::connect(address).expect("a connection");
+    browser.write_all(get(&address.to_string(), &own(), "").as_bytes()).expect("it is taken");
+    // The page has begun to come, and this side is still open.
+    browser.read_exact(&mut [0]).expect("an answer");
+    canceller.cancel();
+    assert!(waits.join().expect("nothing panics").is_ok());
+}
+
 #[test]
 fn what_waits_can_wait_anywhere() {
+    fn is_shared<T: Clone + Send + Sync + 'static>(_: &T) {}
     fn is_send<T: Send>(_: &T) {}
     let loopback = Loopback::bind().expect("a port");
     let pending = pending(&loopback);
     is_send(&loopback);
+    is_shared(&loopback.canceller());
     is_send(&loopback.wait_async(&pending, Instant::now()));
 }
 

@@ -760,6 +760,14 @@ fn parameters_that_are_refused() {
     let mut twice = client.exchange(grant(&client)).param("audience", "a").param("audience", "b");
     let refused = twice.next_request(NOW, &mut Octets::appendix_b());
     assert_eq!(refused.unwrap_err().to_string(), "parameter \"audience\" is given twice");
+
+    // RFC 6749 section 8.2: "param-name = 1*name-char".
+    let unnamed = "an extra parameter has an empty name";
+    let refused = client.authorize().param("", "a").redirect(NOW, &mut Octets::appendix_b());
+    assert_eq!(refused.unwrap_err().to_string(), unnamed);
+    let refused = client.exchange(grant(&client)).param("", "a").next_request(NOW, &mut Octets::appendix_b());
+    assert_eq!(refused.unwrap_err().to_string(), unnamed);
+    assert!(client.authorize().param("", "").redirect(NOW, &mut Octets::appendix_b()).is_ok(), "it is left out");
 }
 
 #[test]

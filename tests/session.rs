@@ -264,6 +264,59 @@ fn what_is_not_the_grants_end_keeps_the_tokens() {
     }
 }
 
+/// A server that answers each refresh with nonsense for an hour, and somebody who asks every second. Where the refresh token
+/// may be spent it is sent twice; otherwise no more than once a minute, and everybody is told.
+#[test]
+fn a_refresh_token_is_not_worn_out_by_a_server_that_makes_no_sense() {
+    let tokens_in_json = r#"{"access_token":"AT2","token_type":"Bearer"}"#;
+    let later = Remedy::TryLater(None);
+    let (spent, kept) = (2, 64);
+    let rows = [
+        (200, "<html>", Remedy::Report, spent),
+        (200, "{}", Remedy::Report, spent),
+        (200, r#"{"access_token":["AT2"],"token_type":"Bearer"}"#, Remedy::Report, spent),
+        (200, r#"{"access_token":"AT2","token_type":"mac"}"#, Remedy::Report, spent),
+        (201, tokens_in_json, Remedy::Report, spent),
+        (204, "", Remedy::Report, spent),
+        (400, r#"{"error":["invalid_grant"]}"#, Remedy::Report, spent),
+        (302, tokens_in_json, Remedy::Report, kept),
+        (400, "<html>", Remedy::Report, kept),
+        (404, "<html>", Remedy::Report, kept),
+        (401, r#"{"error":"invalid_client"}"#, Remedy::FixConfiguration, kept),
+        (503, tokens_in_json, later, kept),
+    ];
+    for (status, body, remedy, most) in rows {
+        let case = format!("{status} {body}");
+        let mut session = Session::new(client(), tokens(Some((NOW - 3600, NOW)), Some("RT1"))).expect("its own");
+        let mut count = 0;
+        for now in NOW..NOW + 3600 {
+            match session.next(at(now), &mut Draws(0)) {
+                Next::Refresh(ticket, mut exchange) => {
+                    count += 1;
+                    let _request = exchange.next_request(at(now), &mut Draws(0)).expect("a request");
+                    let answer = Response::builder().status(status).body(body.into()).expect("an answer");
+                    let error = exchange.handle_response(answer).expect_err(&case);
+                    assert_eq!(error.remedy(), remedy, "{case}");
+                    let done = if error.ambiguous() {
+                        session.lost(ticket, remedy, at(now))
+                    } else {
+                        session.complete(ticket, Err(remedy), at(now))
+                    };
+                    let Completion::Failed(told) = done else { panic!("{case}: {done:?}") };
+                    let is_last = most == spent && count == spent;
+                    let expected = if is_last { Remedy::LogInAgain } else { remedy };
+                    assert!(told == expected || (remedy == later && matches!(told, Remedy::TryLater(_))), "{case}");
+                }
+                Next::Later(delay) => assert!(delay <= SECOND * 61, "{case}: {delay:?}"),
+                Next::LogIn => assert_eq!(count, spent, "{case}"),
+                other => panic!("{case}: {other:?}"),
+            }
+        }
+        assert_eq!(count, most, "{case}");
+        assert!(session.tokens().is_some(), "{case}: nobody has said that they are dead");
+    }
+}
+
 /// "The first time [..] the refresh is tried once more. The second time [..] it is [`Next::LogIn`]", until there are new
 /// tokens, or the same ones are installed again.
 #[test]

@@ -291,6 +291,27 @@ fn a_redirect_that_cannot_be_followed_says_nothing_of_its_target() {
     }
 }
 
+/// The first place has had the request, though the second has not.
+#[test]
+fn a_redirect_to_where_nobody_listens_is_no_request_that_was_not_sent() {
+    for driver in Driver::all().into_iter().chain(Driver::following()) {
+        for (status, ask) in [301, 302, 303, 307, 308].into_iter().flat_map(|status| {
+            let asks: [fn(&Server) -> Ask; 2] = [Ask::post, Ask::get];
+            asks.map(|ask| (status, ask))
+        }) {
+            let server = Server::redirecting(status, "http://127.0.0.1:1/");
+            match driver.run(ask(&server)) {
+                Ok(answers) => assert_eq!(answers[0].status().as_u16(), status, "{driver}"),
+                Err(failure) => {
+                    assert_eq!(driver.library, Library::Reqwest, "{driver}: {failure:?}");
+                    assert_eq!((failure.arm, failure.ambiguous), (Arm::Http, true), "{driver}: {status}: {failure:?}");
+                }
+            }
+            assert_eq!(server.requests().len(), 1, "{driver}: {status}");
+        }
+    }
+}
+
 // Long answers.
 
 #[test]

@@ -6,6 +6,8 @@
 //!
 //! Mistakes are kept until the request is written, so that the calls that make one can be chained.
 
+use std::fmt;
+
 use crate::error::Usage;
 use crate::form::Form;
 use crate::parameter::Parameters;
@@ -13,7 +15,7 @@ use crate::scope::Scope;
 use crate::uri;
 
 /// The part of a request that the caller chooses.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Asked {
     pub(crate) scope: Scope,
     pub(crate) resources: Vec<String>,
@@ -60,5 +62,17 @@ impl Asked {
     /// The scope, taken out; `None` if none was asked for.
     pub(crate) fn take_scope(&mut self) -> Option<Scope> {
         (!self.scope.is_empty()).then(|| std::mem::take(&mut self.scope))
+    }
+}
+
+/// Shows no resource's query: it may hold a key.
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked")
+            .field("scope", &self.scope)
+            .field("resources", &self.resources.iter().map(|resource| uri::shown(resource)).collect::<Vec<_>>())
+            .field("parameters", &self.parameters)
+            .field("mistake", &self.mistake)
+            .finish()
     }
 }

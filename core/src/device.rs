@@ -8,7 +8,7 @@
 //!
 //! What comes of it is shown to the person, kept as long as need be, and [polled](crate::Client::poll) with. Refused: a
 //! code or an address that would do more, on a terminal or to a browser, than be read; a code that ends before the first
-//! poll.
+//! poll. Left out: a link with the code in it that would, because the code can be typed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -124,7 +124,8 @@ impl DevicePending {
         &self.verification_uri
     }
 
-    /// The same with the code in it, for a link or a QR code, if the server has such a thing.
+    /// The same with the code in it, for a link or a QR code, if the server has such a thing. One that is no `https` or
+    /// `http` URL is as good as none.
     pub fn verification_uri_complete(&self) -> Option<&str> {
         self.verification_uri_complete.as_deref()
     }
@@ -256,7 +257,8 @@ fn read(own: &Registration, head: &Parts, body: &[u8], asked: UnixTime) -> Resul
         device_code: endpoint::credential(device_code)?.ok_or(device_code.missing())?,
         user_code: text(user_code, is_code)?.ok_or(user_code.missing())?,
         verification_uri: text(page, is_page)?.ok_or(page.missing())?,
-        verification_uri_complete: text(complete, is_page)?,
+        // It only spares the typing.
+        verification_uri_complete: text(complete, is_page).unwrap_or_default(),
         expires_at: asked.saturating_add(lifetime),
         interval: wait,
         issuer: own.issuer.clone(),

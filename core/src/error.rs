@@ -43,21 +43,23 @@ impl Error {
         }
     }
 
-    /// Whether the server may have acted on the request, though its answer is no good: one that breaks off, is too long, or
-    /// lacks what it must have. A code or a refresh token that was in the request may be spent.
+    /// Whether the server may have acted on the request, though its answer is no good: one that breaks off, is too long,
+    /// lacks what it must have, or is a success of another status. A code or a refresh token that was in the request may be
+    /// spent.
     pub fn ambiguous(&self) -> bool {
         let Self::Violation(violation) = self else { return false };
-        matches!(
-            violation,
+        match violation {
+            Violation::Status(status) => status.is_success(),
             Violation::RedirectFollowed
-                | Violation::TooLong
-                | Violation::TooManyValues
-                | Violation::NotJson
-                | Violation::Missing(_)
-                | Violation::Invalid(_)
-                | Violation::Duplicate(_)
-                | Violation::TokenType
-        )
+            | Violation::TooLong
+            | Violation::TooManyValues
+            | Violation::NotJson
+            | Violation::Missing(_)
+            | Violation::Invalid(_)
+            | Violation::Duplicate(_)
+            | Violation::TokenType => true,
+            _ => false,
+        }
     }
 }
 
@@ -116,6 +118,8 @@ pub enum Usage {
     Verifier,
     /// An extra parameter has the name of one that the library sends itself.
     OwnedParameter(String),
+    /// An extra parameter has an empty name (RFC 6749 section 8.2).
+    UnnamedParameter,
     /// An extra parameter was given twice (RFC 6749 section 3.1).
     RepeatedParameter(String),
     /// The login was begun with another server, or the tokens are another's: its token endpoint or issuer is not this
@@ -158,6 +162,7 @@ impl fmt::Display for Usage {
             Self::Resource(why) => write!(f, "resource {why}"),
             Self::Verifier => f.write_str("code_verifier must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~"),
             Self::OwnedParameter(name) => write!(f, "parameter {name:?} is set by the library and cannot be given as an extra one"),
+            Self::UnnamedParameter => f.write_str("an extra parameter has an empty name"),
             Self::RepeatedParameter(name) => write!(f, "parameter {name:?} is given twice"),
             Self::OtherServer => f.write_str("this login or these tokens belong to another server than this client's"),
             Self::OtherClient => f.write_str("this login or these tokens belong to another client_id than this client's"),

@@ -111,6 +111,8 @@
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
         clippy::unreachable,
         clippy::indexing_slicing,
         clippy::arithmetic_side_effects,

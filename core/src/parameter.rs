@@ -21,9 +21,13 @@ impl Parameters {
         self.0.is_empty()
     }
 
-    /// Writes them behind the library's own; those may not be among them, and none may stand twice.
+    /// Writes them behind the library's own; those may not be among them, and none may stand twice or without a name.
     pub(crate) fn write(&self, form: &mut Form) -> Result<(), Usage> {
         for (index, (name, value)) in self.0.iter().enumerate() {
+            // RFC 6749 section 8.2: "param-name = 1*name-char". Which characters, providers see otherwise.
+            if name.is_empty() {
+                return Err(Usage::UnnamedParameter);
+            }
             if is_owned(name) {
                 return Err(Usage::OwnedParameter(name.clone()));
             }

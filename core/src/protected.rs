@@ -13,6 +13,7 @@
 //! as text. A stranger's document names the servers: a private network's address in it is refused, because a request there
 //! would be made with this machine's reach (RFC 9728 section 7.7).
 
+use std::fmt;
 use std::time::Duration;
 
 use http::{Request, Response, Uri};
@@ -29,7 +30,6 @@ use crate::time::UnixTime;
 use crate::uri;
 
 /// The search for a resource's metadata and for that of its authorization server.
-#[derive(Debug)]
 #[must_use = "an exchange does nothing until it is run"]
 pub struct ResourceDiscovery {
     resource: String,
@@ -50,7 +50,7 @@ struct Found {
 }
 
 /// A protected resource, and the authorization server that gives tokens for it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ProtectedResource {
     /// Its name, to be asked for by [`Authorization::resource`](crate::Authorization::resource).
@@ -182,5 +182,31 @@ impl Exchange for ResourceDiscovery {
             }
         }
         Ok(Step::Done(ProtectedResource { resource: self.resource.clone(), server, scopes_supported, extra }))
+    }
+}
+
+/// Shows no query: many a resource's URL has a key in it.
+impl fmt::Debug for ResourceDiscovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceDiscovery")
+            .field("resource", &uri::shown(&self.resource))
+            .field("metadata", &self.metadata.as_deref().map(uri::shown))
+            .field("quirks", &self.quirks)
+            .field("allow_private", &self.allow_private)
+            .field("found", &self.found)
+            .field("turn", &self.turn)
+            .finish()
+    }
+}
+
+/// Shows no query either.
+impl fmt::Debug for ProtectedResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProtectedResource")
+            .field("resource", &uri::shown(&self.resource))
+            .field("server", &self.server)
+            .field("scopes_supported", &self.scopes_supported)
+            .field("extra", &self.extra)
+            .finish()
     }
 }

@@ -178,7 +178,12 @@ impl Session {
     ///
     /// New tokens replace the old ones, and are handed out from here on: store them first, so that nobody uses what a
     /// crash would forget. A dead grant ([`Remedy::LogInAgain`]) ends the session. After anything else the old ones stay,
-    /// and the next try waits as long as the server asked, or longer with each failure.
+    /// and the next try waits as long as the server asked, or twice as long as the one before, up to a minute. There is no
+    /// last try, because a server or a configuration may be put right while the session runs. Until then each try is a
+    /// failure to be told, and between two of them [`next`](Self::next) says [`Next::Later`].
+    ///
+    /// An answer that is no good is a lost one, if the server may have acted
+    /// ([`Error::ambiguous`](crate::Error::ambiguous)): it goes to [`lost`](Self::lost).
     #[allow(clippy::needless_pass_by_value, reason = "a ticket is used once")]
     pub fn complete(&mut self, ticket: Ticket, outcome: Result<Arc<Tokens>, Remedy>, now: UnixTime) -> Completion {
         // What a session did not ask for is not its own, and neither is what belongs to another server or client.

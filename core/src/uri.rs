@@ -148,6 +148,18 @@ pub(crate) fn target(url: &Url) -> Result<Uri, &'static str> {
     url.as_str().parse().map_err(|_| "has characters that cannot stand in a request")
 }
 
+/// What may be printed of a URI that was given to us: not its query, which may hold a key, nor a password. Of what is no URI
+/// nothing is known, and nothing printed.
+pub(crate) fn shown(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return "[no URI]".to_owned() };
+    url.set_query(None);
+    url.set_fragment(None);
+    // These fail where there is no host, and so no user.
+    url.set_username("").ok();
+    url.set_password(None).ok();
+    url.into()
+}
+
 /// Quotes end arguments where a URL is handed to a browser; the others stand in no URI (RFC 3986).
 const FORBIDDEN: [char; 9] = ['\'', '"', '`', '<', '>', '^', '{', '|', '}'];
 

@@ -156,11 +156,12 @@ pub(crate) fn answered(
     }
 }
 
-/// The forms in which a secret may stand in a text: as it is, percent-encoded, as decimal bytes, in base64.
+/// The forms in which a secret may stand in a text: as it is, percent-encoded, as decimal bytes, in base64. All without
+/// white space, and each once.
 pub(crate) fn forms(secret: &str) -> Vec<String> {
     let percent: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let decimal: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
-    let mut forms = vec![secret.to_owned(), decimal.join(","), decimal.join(", "), percent.clone()];
+    let mut forms = vec![squeezed(secret), decimal.join(","), percent.clone()];
     forms.extend([
         percent.replace('+', "%20"),
         percent.replace('+', "%20").replace("%7E", "~"),
@@ -177,14 +178,25 @@ pub(crate) fn forms(secret: &str) -> Vec<String> {
         }
     }
     forms.push(STANDARD.encode(secret));
+    forms.sort();
+    forms.dedup();
     forms
 }
 
 /// The form in which this text tells the secret, if it does.
 pub(crate) fn leak(text: &str, secret: &str) -> Option<String> {
-    // `{:#?}` writes one byte a line.
-    let squeezed: String = text.split_whitespace().collect();
-    forms(secret).into_iter().find(|form| text.contains(form.as_str()) || squeezed.contains(form.as_str()))
+    leaked(text, &forms(secret)).map(str::to_owned)
+}
+
+/// The first of these forms that stands in this text.
+pub(crate) fn leaked<'a>(text: &str, forms: &'a [String]) -> Option<&'a str> {
+    let text = squeezed(text);
+    forms.iter().map(String::as_str).find(|form| text.contains(form))
+}
+
+/// A text without its white space: `{:#?}` writes one byte a line.
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect()
 }
 
 /// Bytes that mean something to one parser or another.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use mio::{Events, Interest, Poll, Token};
 use proofkey_core::{Callback, Pending};
 
+use crate::cancel::Cancellation;
 use crate::connection::Sockets;
 use crate::error::Error;
 use crate::request::Endpoint;
@@ -15,18 +16,21 @@ use crate::visitors::{Round, Visitors};
 pub(crate) fn wait(
     socket: TcpListener,
     endpoint: &Endpoint,
+    cancellation: &Cancellation,
     pending: &Pending,
     deadline: Instant,
 ) -> Result<Callback, Error> {
     let poll = Poll::new().map_err(Error::Io)?;
     let mut sockets = Watched { listener: mio::net::TcpListener::from_std(socket), poll };
     sockets.poll.registry().register(&mut sockets.listener, ANY, Interest::READABLE).map_err(Error::Io)?;
+    cancellation.wakes(mio::Waker::new(sockets.poll.registry(), ANY).map_err(Error::Io)?);
     let mut events = Events::with_capacity(64);
     let mut visitors = Visitors::new(endpoint, pending, deadline);
     loop {
         let now = Instant::now();
         let until = match visitors.round(&mut sockets, now) {
             Round::Over => return visitors.into_result(),
+            _ if cancellation.is_cancelled() && !visitors.has_returned() => return Err(Error::Cancelled),
             Round::Again => now,
             Round::WaitUntil(until) => until,
         };

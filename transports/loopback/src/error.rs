@@ -18,6 +18,8 @@ pub enum Error {
         /// finished an older login, or tried to inject one.
         strangers: u32,
     },
+    /// The application has [cancelled](crate::Canceller::cancel) the wait.
+    Cancelled,
     /// The system cannot wait on sockets.
     Io(io::Error),
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Error {
             Self::TimedOut { strangers } => {
                 write!(f, "nobody came back in time, but for {strangers} with another login's answer, or with none")
             }
+            Self::Cancelled => f.write_str("the wait was cancelled"),
             Self::Io(_) => f.write_str("the system cannot wait on sockets"),
         }
     }
@@ -41,7 +44,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind(error) | Self::Io(error) => Some(error),
-            Self::Usage(_) | Self::OtherRedirectUri | Self::TimedOut { .. } => None,
+            Self::Usage(_) | Self::OtherRedirectUri | Self::TimedOut { .. } | Self::Cancelled => None,
         }
     }
 }

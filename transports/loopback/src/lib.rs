@@ -22,8 +22,9 @@
 //! # }
 //! ```
 //!
-//! [`Loopback::wait`] blocks its thread and starts no other. `Loopback::wait_async` (feature `tokio`) is one future and
-//! spawns nothing: dropping it frees the port. The feature `browser` opens the person's browser.
+//! [`Loopback::wait`] blocks its thread and starts no other; a [`Canceller`] ends it from elsewhere. `Loopback::wait_async`
+//! (feature `tokio`) is one future and spawns nothing: dropping it frees the port. The feature `browser` opens the person's
+//! browser.
 //!
 //! # Strangers
 //!
@@ -56,7 +57,6 @@
 //!
 //! * `localhost` as the host: RFC 8252 section 8.3 advises against it, and somebody else may listen where it leads.
 //! * TLS: nobody could vouch for a certificate of this machine, and nothing leaves it.
-//! * A way to stop the blocking wait from another thread: whoever needs one waits on tokio and drops the future.
 //! * Anything but the `state` to tell a stranger by, `Origin` and `Sec-Fetch-Site` for instance: servers come back to
 //!   here from any site and in several ways.
 
@@ -65,6 +65,7 @@ mod asynchronous;
 mod blocking;
 #[cfg(feature = "browser")]
 pub mod browser;
+mod cancel;
 mod connection;
 mod error;
 mod page;
@@ -75,6 +76,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Instant;
 
+use cancel::Cancellation;
+pub use cancel::Canceller;
 pub use error::Error;
 use page::Pages;
 use proofkey_core::{Callback, Pending};
@@ -85,6 +88,7 @@ pub struct Loopback {
     socket: TcpListener,
     redirect_uri: String,
     endpoint: Endpoint,
+    cancellation: Cancellation,
 }
 
 impl Loopback {
@@ -112,17 +116,41 @@ impl Loopback {
         &self.redirect_uri
     }
 
+    /// What ends [`wait`](Self::wait) from another thread, when the person would rather not log in. (`wait_async` ends with
+    /// its future.)
+    ///
+    /// ```no_run
+    /// # use proofkey_core::Pending;
+    /// # use proofkey_loopback::{Error, Loopback};
+    /// # use std::time::Instant;
+    /// # struct Button;
+    /// # impl Button { fn on_click(&self, _: impl Fn() + Send + 'static) {} }
+    /// # fn show(loopback: Loopback, pending: &Pending, deadline: Instant, cancel: Button) {
+    /// let canceller = loopback.canceller();
+    /// cancel.on_click(move || canceller.cancel());
+    /// match loopback.wait(pending, deadline) {
+    ///     Err(Error::Cancelled) => println!("as you like"),
+    ///     returned => println!("{returned:?}"),
+    /// }
+    /// # }
+    /// ```
+    pub fn canceller(&self) -> Canceller {
+        self.cancellation.canceller()
+    }
+
     /// Waits on this thread for the callback of this login, and returns when its browser has its page.
     ///
     /// Everybody else gets a page, and the wait goes on. The callback may be an error, a refusal among them:
-    /// [`Pending::accept`] tells. [`Error::TimedOut`] when the deadline has passed, [`Error::OtherRedirectUri`] at once
-    /// if this login cannot come back here.
+    /// [`Pending::accept`] tells. [`Error::TimedOut`] when the deadline has passed, [`Error::Cancelled`] when
+    /// [somebody](Self::canceller) has ended the wait, [`Error::OtherRedirectUri`] at once if this login cannot come back
+    /// here.
     pub fn wait(self, pending: &Pending, deadline: Instant) -> Result<Callback, Error> {
         self.expect(pending)?;
-        blocking::wait(self.socket, &self.endpoint, pending, deadline)
+        blocking::wait(self.socket, &self.endpoint, &self.cancellation, pending, deadline)
     }
 
-    /// Waits as [`wait`](Self::wait) does, on tokio. Dropping the future frees the port and closes every connection.
+    /// Waits as [`wait`](Self::wait) does, on tokio. Dropping the future cancels the wait, which a [`Canceller`] does
+    /// not: it frees the port and closes every connection.
     ///
     /// It has to be polled in a runtime with I/O and time enabled, as tokio's sockets have.
     #[cfg(feature = "tokio")]
@@ -209,7 +237,8 @@ impl Builder {
         let host = host(address);
         let redirect_uri = format!("http://{host}{}", self.path);
         let pages = Pages::new(self.application, self.template);
-        Ok(Loopback { socket, redirect_uri, endpoint: Endpoint { host, path: self.path, pages } })
+        let endpoint = Endpoint { host, path: self.path, pages };
+        Ok(Loopback { socket, redirect_uri, endpoint, cancellation: Cancellation::default() })
     }
 
     fn listen(&self) -> Result<(TcpListener, SocketAddr), Error> {

@@ -59,6 +59,11 @@ impl<'a, S> Visitors<'a, S> {
         self.login.returned.ok_or(Error::TimedOut { strangers: self.login.strangers })
     }
 
+    /// Whether this login's browser has been here. It may still be taking its page.
+    pub(crate) fn has_returned(&self) -> bool {
+        self.login.returned.is_some()
+    }
+
     /// Lets in who is there, and does for each what can be done without waiting.
     pub(crate) fn round(&mut self, sockets: &mut impl Sockets<Stream = S>, now: Instant) -> Round {
         for _ in 0..self.connections.len() {
@@ -68,7 +73,7 @@ impl<'a, S> Visitors<'a, S> {
         }
         let mut again = now + LONGEST_SLEEP;
         let mut admitted = 0;
-        while self.login.returned.is_none() && admitted < MAX_CONNECTIONS {
+        while !self.has_returned() && admitted < MAX_CONNECTIONS {
             match sockets.accept() {
                 Ok(stream) => {
                     admitted += 1;
@@ -85,7 +90,7 @@ impl<'a, S> Visitors<'a, S> {
                 }
             }
         }
-        let has_returned = self.login.returned.is_some();
+        let has_returned = self.has_returned();
         if (has_returned && self.connections.is_empty()) || (!has_returned && now >= self.deadline) {
             return Round::Over;
         }
@@ -100,9 +105,9 @@ impl<'a, S> Visitors<'a, S> {
 
     /// Takes a connection as far as it gets, and keeps it if there is more to come of it.
     fn advance(&mut self, mut connection: Connection<S>, sockets: &mut impl Sockets<Stream = S>, now: Instant) {
-        let had_returned = self.login.returned.is_some();
+        let had_returned = self.has_returned();
         let is_open = connection.advance(sockets, &mut self.login, now);
-        if self.login.returned.is_some() && !had_returned {
+        if self.has_returned() && !had_returned {
             // Nobody else matters any more.
             self.connections.clear();
         }

@@ -34,9 +34,12 @@
 
 mod session;
 
+use std::convert::Infallible;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -44,7 +47,8 @@ use chacha20::ChaCha20Rng;
 use getrandom::SysRng;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body::{Frame, SizeHint};
+use http_body_util::Full;
 use proofkey_core::rand_core::SeedableRng;
 use proofkey_core::{Authorization, Body, Exchange, MAX_BODY, Pending, Remedy, Step, UnixTime, Violation};
 pub use reqwest;
@@ -89,7 +93,7 @@ impl Transport {
     /// 308 to a request with a body is not followed, because the body cannot be sent twice; after any other, a bare
     /// `GET` without that body has gone elsewhere (and `Authorization`, if the host is the same) by the time reqwest
     /// tells, and the answer is refused as [`Violation::RedirectFollowed`]. A redirect back to the very URL that was asked
-    /// cannot be seen, and one to where nobody listens is told as [`Error::Unsent`].
+    /// cannot be seen, and after one to where nobody listens it is [`Error::Http`].
     ///
     /// Under the feature `ring` alone reqwest has no crypto provider of its own, and building a client panics unless
     /// it is given [TLS](reqwest::ClientBuilder::tls_backend_preconfigured) or the process has a default provider.
@@ -144,13 +148,8 @@ impl Transport {
         let request = sized(request);
         let has_body = !request.body().as_ref().is_empty();
         let begun = Arc::new(AtomicBool::new(false));
-        // Wrapped, so that reqwest cannot clone it: neither its redirects nor its retries repeat such a body.
         let request = request.map(|body| {
-            let begun = begun.clone();
-            reqwest::Body::wrap(Full::new(Bytes::from_owner(body)).map_frame(move |frame| {
-                begun.store(true, Ordering::Relaxed);
-                frame
-            }))
+            reqwest::Body::wrap(Outgoing { bytes: Full::new(Bytes::from_owner(body)), begun: begun.clone() })
         });
         let mut request = reqwest::Request::try_from(request)?;
         *request.timeout_mut() = Some(self.timeout);
@@ -177,6 +176,40 @@ impl Transport {
         *response.version_mut() = answer.version();
         *response.headers_mut() = std::mem::take(answer.headers_mut());
         Ok(response)
+    }
+}
+
+/// A request's body on its way. reqwest cannot clone it: neither its redirects nor its retries repeat it.
+struct Outgoing {
+    bytes: Full<Bytes>,
+    /// Somebody who has a connection has asked for it.
+    begun: Arc<AtomicBool>,
+}
+
+impl http_body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.begun.store(true, Ordering::Relaxed);
+        Pin::new(&mut self.bytes).poll_frame(context)
+    }
+
+    /// hyper asks when it writes the head, and for no more where there is none: if a request without a body is redirected,
+    /// this is the only trace of the first one.
+    fn is_end_stream(&self) -> bool {
+        let is_over = self.bytes.is_end_stream();
+        if is_over {
+            self.begun.store(true, Ordering::Relaxed);
+        }
+        is_over
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.bytes.size_hint()
     }
 }
 
