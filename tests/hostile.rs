@@ -603,7 +603,13 @@ fn no_resource_prints_its_query() {
     for odd in [format!("https://u:{VERIFIER}@h"), format!("https://h#{VERIFIER}"), format!("{VERIFIER} :")] {
         assert_silent("ResourceDiscovery", &debugged(&ResourceDiscovery::new(odd)));
     }
-    assert_silent("Authorization", &debugged(&client().authorize().resource(resource)));
+    assert_silent("Authorization", &debugged(&client().authorize().resource(&resource)));
+    let (_, pending) = client().authorize().resource(&resource).redirect(NOW, &mut OCTETS()).expect("a login");
+    let printed = debugged(&pending);
+    assert!(printed.contains("https://api.example.com/mcp"), "{printed}");
+    assert_silent("Pending", &printed);
+    let stored = json!({ "v": 1, "access_token": "a", "token_type": "Bearer", "issued_at": 0, "resource": [resource] });
+    assert_silent("Tokens", &debugged(&serde_json::from_value::<Tokens>(stored).expect("tokens")));
 }
 
 /// A session holds everything there is.

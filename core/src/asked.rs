@@ -7,6 +7,7 @@
 //! Mistakes are kept until the request is written, so that the calls that make one can be chained.
 
 use std::fmt;
+use std::ops::Deref;
 
 use crate::error::Usage;
 use crate::form::Form;
@@ -15,10 +16,10 @@ use crate::scope::Scope;
 use crate::uri;
 
 /// The part of a request that the caller chooses.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Asked {
     pub(crate) scope: Scope,
-    pub(crate) resources: Vec<String>,
+    pub(crate) resources: Resources,
     pub(crate) parameters: Parameters,
     pub(crate) mistake: Option<Usage>,
 }
@@ -37,7 +38,7 @@ impl Asked {
         if let Err(why) = uri::absolute(&resource) {
             self.mistake = Some(Usage::Resource(why));
         }
-        self.resources.push(resource);
+        self.resources.0.push(resource);
     }
 
     /// Writes all of it, if there was no mistake.
@@ -48,7 +49,7 @@ impl Asked {
         if !self.scope.is_empty() {
             form.pair("scope", self.scope.as_str());
         }
-        for resource in &self.resources {
+        for resource in self.resources.iter() {
             form.pair("resource", resource);
         }
         self.parameters.write(form)
@@ -65,14 +66,20 @@ impl Asked {
     }
 }
 
-/// Shows no resource's query: it may hold a key.
-impl fmt::Debug for Asked {
+/// Resources, as URIs. What is printed of them is without query, which may hold a key.
+#[derive(Clone, Default)]
+pub(crate) struct Resources(pub(crate) Vec<String>);
+
+impl Deref for Resources {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asked")
-            .field("scope", &self.scope)
-            .field("resources", &self.resources.iter().map(|resource| uri::shown(resource)).collect::<Vec<_>>())
-            .field("parameters", &self.parameters)
-            .field("mistake", &self.mistake)
-            .finish()
+        f.debug_list().entries(self.iter().map(|resource| uri::shown(resource))).finish()
     }
 }

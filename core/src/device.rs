@@ -20,7 +20,7 @@ use http::{Request, Response, StatusCode};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::asked::Asked;
+use crate::asked::{Asked, Resources};
 use crate::endpoint;
 use crate::error::{Error, Usage, Violation};
 use crate::exchange::{Body, Exchange, MAX_BODY, Step, Turn};
@@ -108,7 +108,7 @@ pub struct DevicePending {
     pub(crate) client_id: Arc<str>,
     pub(crate) token_endpoint: Arc<str>,
     pub(crate) scope: Scope,
-    pub(crate) resources: Vec<String>,
+    pub(crate) resources: Resources,
 }
 
 impl DevicePending {
@@ -214,7 +214,7 @@ impl<'de> Deserialize<'de> for DevicePending {
             token_endpoint: record.require("token_endpoint").map(shared)?,
             scope: Scope::granted(record.take::<String, _>("scope")?.unwrap_or_default())
                 .ok_or_else(|| record.unfit("scope"))?,
-            resources: record.take("resource")?.unwrap_or_default(),
+            resources: Resources(record.take("resource")?.unwrap_or_default()),
         })
     }
 }
@@ -265,7 +265,7 @@ fn read(own: &Registration, head: &Parts, body: &[u8], asked: UnixTime) -> Resul
         client_id: own.client_id.clone(),
         token_endpoint: own.token_endpoint.clone(),
         scope: Scope::default(),
-        resources: Vec::new(),
+        resources: Resources::default(),
     })
 }
 

@@ -23,6 +23,7 @@ use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use zeroize::Zeroize;
 
+use crate::asked::Resources;
 use crate::authentication::is_printable;
 use crate::error::{Error, Violation};
 use crate::exchange::{Body, MAX_BODY};
@@ -42,7 +43,7 @@ pub(crate) struct Granted {
     pub(crate) scope: Option<Scope>,
     /// What the grant is good for, where these tokens were asked to have less of it.
     pub(crate) grant_scope: Option<Scope>,
-    pub(crate) resources: Vec<String>,
+    pub(crate) resources: Resources,
     pub(crate) refresh_token: Option<Secret>,
 }
 

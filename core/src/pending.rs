@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::asked::Resources;
 use crate::pkce::Verifier;
 use crate::record::Record;
 use crate::scope::Scope;
@@ -35,7 +36,7 @@ pub struct Pending {
     pub(crate) client_id: Arc<str>,
     pub(crate) token_endpoint: Arc<str>,
     pub(crate) scope: Scope,
-    pub(crate) resources: Vec<String>,
+    pub(crate) resources: Resources,
     /// When what was pushed is forgotten.
     pub(crate) leave_by: Option<UnixTime>,
     pub(crate) started_at: UnixTime,
@@ -129,7 +130,7 @@ impl<'de> Deserialize<'de> for Pending {
             token_endpoint: record.require("token_endpoint").map(text)?,
             scope: Scope::granted(record.take::<String, _>("scope")?.unwrap_or_default())
                 .ok_or_else(|| record.unfit("scope"))?,
-            resources: record.take("resource")?.unwrap_or_default(),
+            resources: Resources(record.take("resource")?.unwrap_or_default()),
             leave_by: record.time("leave_by")?,
             started_at: record.time("started_at")?.ok_or_else(|| record.unfit("started_at"))?,
         })

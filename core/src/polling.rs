@@ -102,7 +102,7 @@ impl Exchange for Polling {
         let mut form = Form::with_capacity(512);
         form.pair("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
         form.pair("device_code", pending.device_code.expose());
-        for resource in &pending.resources {
+        for resource in pending.resources.iter() {
             form.pair("resource", resource);
         }
         let request = endpoint::token_request(&self.registration, form);

@@ -17,6 +17,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::asked::Resources;
 use crate::authentication::is_printable;
 use crate::json::Extra;
 use crate::record::Record;
@@ -44,7 +45,7 @@ pub struct Tokens {
     pub(crate) issuer: Option<Arc<str>>,
     pub(crate) token_endpoint: Option<Arc<str>>,
     pub(crate) client_id: Option<Arc<str>>,
-    pub(crate) resources: Vec<String>,
+    pub(crate) resources: Resources,
     pub(crate) extra: Extra,
     /// The header of a request that carries the access token, once there was one.
     pub(crate) header: OnceLock<HeaderValue>,
@@ -206,7 +207,7 @@ impl<'de> Deserialize<'de> for Tokens {
             issuer: record.take("issuer")?.map(text),
             token_endpoint: record.take("token_endpoint")?.map(text),
             client_id: record.take("client_id")?.map(text),
-            resources: record.take("resource")?.unwrap_or_default(),
+            resources: Resources(record.take("resource")?.unwrap_or_default()),
             extra: Extra::none(),
             header: OnceLock::new(),
         };
