@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Violation;
 use crate::form;
+use crate::parameter::is_printable;
 use crate::secret::Secret;
 
 /// Reads a body as one object: the named members, in the order of `names`, and the rest.
@@ -30,8 +31,8 @@ pub(crate) fn members<'a, const N: usize>(
     let text = std::str::from_utf8(body).map_err(|_| Violation::NotJson)?;
     // RFC 8259 section 8.1: "implementations .. MAY ignore the presence of a byte order mark".
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    let is_object = Reader { text, at: 0 }.sign(b'{');
-    if is_object && body.len() > MAX_VALUES && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
+    let is_long_object = body.len() > MAX_VALUES && Reader::new(text).sign(b'{');
+    if is_long_object && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
         return Err(Violation::TooManyValues);
     }
     let mut found = names.map(|name| Member { name, value: None });
@@ -82,12 +83,23 @@ struct Raw<'a> {
     json: &'a str,
     /// Whether it is a string in which nothing is escaped.
     is_plain: bool,
+    /// Whether it is known to be such a string, of printable ASCII alone.
+    is_printable: bool,
 }
 
 impl<'a> Member<'a> {
     /// The value of a string; `null` and the empty string count as absent (RFC 6749 section 3.1, by analogy).
     pub(crate) fn text(self) -> Result<Option<Cow<'a, str>>, Violation> {
         Ok(self.string()?.filter(|text| !text.is_empty()))
+    }
+
+    /// The same, of printable ASCII and not blank: a token, which has to go into a header (RFC 6749 appendix A.12:
+    /// `1*VSCHAR`).
+    pub(crate) fn token(self) -> Result<Option<Secret>, Violation> {
+        let Some(text) = self.text()? else { return Ok(None) };
+        let is_printable = self.value.is_some_and(|value| value.is_printable) || is_printable(&text);
+        let is_blank = text.bytes().all(|byte| byte == b' ');
+        if is_printable && !is_blank { Ok(Some(Secret::from(text.into_owned()))) } else { Err(self.invalid()) }
     }
 
     /// The value of a string that may be empty; `null` counts as absent.
@@ -258,7 +270,7 @@ impl Serialize for Extra {
 /// Calls `member` with the name and the value of each member, and with both as they stand; `None` if the text is not
 /// exactly one object.
 fn each<'a>(text: &'a str, mut member: impl FnMut(Cow<'a, str>, Raw<'a>, &'a str)) -> Option<()> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = Reader::new(text);
     reader.sign(b'{').then_some(())?;
     let mut is_over = reader.sign(b'}');
     while !is_over {
@@ -279,20 +291,27 @@ fn each<'a>(text: &'a str, mut member: impl FnMut(Cow<'a, str>, Raw<'a>, &'a str
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    is_printable: bool,
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        // Most answers are, and then no string in them needs to be looked through again.
+        Self { text, at: 0, is_printable: is_printable(text) }
+    }
+
     /// The value that comes next.
     fn value(&mut self) -> Option<Raw<'a>> {
         let rest = self.text.get(self.at..)?;
         // Answers are plain strings for the most part; everything else is serde's to read.
-        let length = plain(rest);
+        let length = plain(rest, self.is_printable);
         let json = match length {
             Some(length) => rest.get(..length)?,
             None => serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>().next()?.ok()?.get(),
         };
         self.at = self.at.saturating_add(json.len());
-        Some(Raw { json, is_plain: length.is_some() })
+        let is_plain = length.is_some();
+        Some(Raw { json, is_plain, is_printable: is_plain && self.is_printable })
     }
 
     /// Whether this sign comes next; it is then read, and the whitespace on both sides of it.
@@ -320,11 +339,11 @@ impl<'a> Reader<'a> {
 
 /// The length of the string that a text begins with, quotes included, if nothing in it is escaped: it ends at the next
 /// quote.
-fn plain(text: &str) -> Option<usize> {
+fn plain(text: &str, is_printable: bool) -> Option<usize> {
     let inner = text.as_bytes().strip_prefix(b"\"")?;
     let (inner, after) = inner.split_at_checked(memchr::memchr2(b'"', b'\\', inner)?)?;
     // RFC 8259 section 7: "the characters that MUST be escaped: .. the control characters (U+0000 through U+001F)".
-    let fits = inner.iter().copied().fold(b' ', u8::min) == b' ';
+    let fits = is_printable || inner.iter().copied().fold(b' ', u8::min) == b' ';
     (fits && after.starts_with(b"\"")).then_some(inner.len().saturating_add(2))
 }
 

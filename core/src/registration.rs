@@ -8,9 +8,9 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Uri};
 use url::Url;
 
-use crate::authentication::{Authentication, is_printable};
+use crate::authentication::Authentication;
 use crate::error::{Error, Usage};
-use crate::parameter::is_response;
+use crate::parameter::{is_printable, is_response};
 use crate::quirks::Quirks;
 use crate::scope::Scope;
 use crate::server::Server;

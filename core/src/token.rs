@@ -17,8 +17,8 @@ use http::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::authentication::is_printable;
 use crate::json::Extra;
+use crate::parameter::is_printable;
 use crate::record::Record;
 use crate::scope::Scope;
 use crate::secret::Secret;
