@@ -233,6 +233,9 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 fn conceal(error: Error, registration: &Registration, sent: &[&str]) -> Error {
     let Error::Server(error) = error else { return error };
     let secret = registration.authentication.secret().map(Secret::expose);
-    let header = registration.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
+    // In the header it is longer.
+    let header = secret
+        .filter(|secret| error.has_room_for(secret))
+        .and_then(|_| registration.headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic "));
     Error::Server(error.without(sent.iter().copied().chain(secret).chain(header)))
 }
