@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Usage;
 use crate::form::{self, Form};
+use crate::parameter::is_printable;
 use crate::secret::Secret;
 
 /// How a client authenticates. A secret shipped inside an application is no secret: such a client has
@@ -103,11 +104,4 @@ impl Authentication {
             form.pair("client_secret", secret.expose());
         }
     }
-}
-
-/// Whether all characters are `VSCHAR = %x20-7E` (RFC 6749 appendix A).
-pub(crate) fn is_printable(text: &str) -> bool {
-    // Without an early exit it is compiled to wide instructions: tokens are long.
-    let (least, most) = text.bytes().fold((b' ', b'~'), |(least, most), byte| (least.min(byte), most.max(byte)));
-    least == b' ' && most == b'~'
 }

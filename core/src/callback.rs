@@ -13,11 +13,10 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use crate::authentication::is_printable;
 use crate::code::CodeGrant;
 use crate::error::{CallbackError, Error, Violation};
 use crate::form;
-use crate::parameter::{FOREIGN, RESPONSE, is_response};
+use crate::parameter::{FOREIGN, RESPONSE, is_printable, is_response};
 use crate::pending::Pending;
 use crate::refusal::{ErrorCode, ServerError};
 use crate::secret::Secret;

@@ -24,7 +24,6 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use zeroize::Zeroize;
 
 use crate::asked::Resources;
-use crate::authentication::is_printable;
 use crate::error::{Error, Violation};
 use crate::exchange::{Body, MAX_BODY};
 use crate::form::Form;
@@ -133,7 +132,7 @@ fn read_tokens(
     if let Some(error) = server_error(head, asked, error, description, uri)? {
         return Err(error.into());
     }
-    let access_token = credential(access_token)?.ok_or(access_token.missing())?;
+    let access_token = access_token.token()?.ok_or(access_token.missing())?;
     let token_type = match token_type.text()? {
         None if quirks.token_type_missing => TokenType::Bearer,
         None => return Err(token_type.missing().into()),
@@ -145,10 +144,10 @@ fn read_tokens(
         token_type,
         issued_at: asked,
         expires_at: expires_in.seconds()?.map(|lifetime| asked.saturating_add(Duration::from_secs(lifetime))),
-        refresh_token: credential(refresh_token)?.or(granted.refresh_token),
+        refresh_token: refresh_token.token()?.or(granted.refresh_token),
         grant_scope: granted.grant_scope.filter(|grant| scope.as_ref() != Some(grant)),
         scope,
-        id_token: credential(id_token)?,
+        id_token: id_token.token()?,
         issuer: registration.issuer.clone(),
         token_endpoint: Some(registration.token_endpoint.clone()),
         client_id: Some(registration.client_id.clone()),
@@ -156,14 +155,6 @@ fn read_tokens(
         extra,
         header: OnceLock::new(),
     })
-}
-
-/// A token: printable ASCII, because it has to go into a header, and not blank (RFC 6749 appendix A.12: `1*VSCHAR`).
-pub(crate) fn credential(member: Member<'_>) -> Result<Option<Secret>, Violation> {
-    match member.text()? {
-        Some(text) if !is_printable(&text) || text.trim().is_empty() => Err(member.invalid()),
-        text => Ok(text.map(|text| Secret::from(text.into_owned()))),
-    }
 }
 
 /// Scope as a string, or as an array of strings. An empty one is a grant of nothing, not of everything asked for.
@@ -243,6 +234,9 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 fn conceal(error: Error, registration: &Registration, sent: &[&str]) -> Error {
     let Error::Server(error) = error else { return error };
     let secret = registration.authentication.secret().map(Secret::expose);
-    let header = registration.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
+    // In the header it is longer.
+    let header = secret
+        .filter(|secret| error.has_room_for(secret))
+        .and_then(|_| registration.headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic "));
     Error::Server(error.without(sent.iter().copied().chain(secret).chain(header)))
 }

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Violation;
 use crate::form;
+use crate::parameter::is_printable;
 use crate::secret::Secret;
 
 /// Reads a body as one object: the named members, in the order of `names`, and the rest.
@@ -30,23 +31,23 @@ pub(crate) fn members<'a, const N: usize>(
     let text = std::str::from_utf8(body).map_err(|_| Violation::NotJson)?;
     // RFC 8259 section 8.1: "implementations .. MAY ignore the presence of a byte order mark".
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    let is_object = trim(text).starts_with('{');
-    if is_object && body.len() > MAX_VALUES && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
+    let is_long_object = body.len() > MAX_VALUES && Reader::new(text).sign(b'{');
+    if is_long_object && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
         return Err(Violation::TooManyValues);
     }
-    let mut found = names.map(|name| Member { name, raw: None });
+    let mut found = names.map(|name| Member { name, value: None });
     let mut extra = Secret::new("");
     let mut repeated = None;
-    each(text, |name, raw| match found.iter_mut().find(|member| member.name == name) {
-        Some(member) if member.raw.is_some() => repeated = Some(member.name),
-        Some(member) => member.raw = Some(raw),
+    each(text, |name, value, whole| match found.iter_mut().find(|member| member.name == name) {
+        Some(member) if member.value.is_some() => repeated = Some(member.name),
+        Some(member) => member.value = Some(value),
         None => {
             // They take no more room than they had, and a text that was outgrown would stay in memory.
             let extra = extra.text_mut();
             if extra.is_empty() {
                 extra.reserve_exact(text.len());
             }
-            push(extra, &name, raw);
+            push(extra, whole);
         }
     })
     .ok_or(Violation::NotJson)?;
@@ -64,7 +65,7 @@ pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
     let mut members = Secret::new("");
     for (name, value) in form::pairs(text.trim_ascii()) {
-        push(members.text_mut(), &name?, &Value::from(value?).to_string());
+        push(members.text_mut(), &member(&name?, &Value::from(value?)));
     }
     Extra::close(members).0
 }
@@ -73,7 +74,17 @@ pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
 #[derive(Clone, Copy)]
 pub(crate) struct Member<'a> {
     name: &'static str,
-    raw: Option<&'a str>,
+    value: Option<Raw<'a>>,
+}
+
+/// A value as it stands.
+#[derive(Clone, Copy)]
+struct Raw<'a> {
+    json: &'a str,
+    /// Whether it is a string in which nothing is escaped.
+    is_plain: bool,
+    /// Whether it is known to be such a string, of printable ASCII alone.
+    is_printable: bool,
 }
 
 impl<'a> Member<'a> {
@@ -82,12 +93,18 @@ impl<'a> Member<'a> {
         Ok(self.string()?.filter(|text| !text.is_empty()))
     }
 
+    /// The same, of printable ASCII and not blank: a token, which has to go into a header (RFC 6749 appendix A.12:
+    /// `1*VSCHAR`).
+    pub(crate) fn token(self) -> Result<Option<Secret>, Violation> {
+        let Some(text) = self.text()? else { return Ok(None) };
+        let is_printable = self.value.is_some_and(|value| value.is_printable) || is_printable(&text);
+        let is_blank = text.bytes().all(|byte| byte == b' ');
+        if is_printable && !is_blank { Ok(Some(Secret::from(text.into_owned()))) } else { Err(self.invalid()) }
+    }
+
     /// The value of a string that may be empty; `null` counts as absent.
     pub(crate) fn string(self) -> Result<Option<Cow<'a, str>>, Violation> {
-        match self.raw {
-            None | Some("null") => Ok(None),
-            Some(raw) => unquote(raw).map(Some).ok_or(self.invalid()),
-        }
+        self.present().map(|value| value.text().ok_or(self.invalid())).transpose()
     }
 
     /// The strings of an array; `null` counts as absent.
@@ -100,8 +117,10 @@ impl<'a> Member<'a> {
 
     /// The strings of an array, or `None` if the value is not an array.
     pub(crate) fn strings(self) -> Result<Option<Vec<String>>, Violation> {
-        match self.raw {
-            Some(raw) if raw.starts_with('[') => serde_json::from_str(raw).map(Some).map_err(|_| self.invalid()),
+        match self.value {
+            Some(Raw { json, .. }) if json.starts_with('[') => {
+                serde_json::from_str(json).map(Some).map_err(|_| self.invalid())
+            }
             _ => Ok(None),
         }
     }
@@ -117,19 +136,15 @@ impl<'a> Member<'a> {
     }
 
     fn rounded(self, round: fn(f64) -> f64) -> Result<Option<u64>, Violation> {
-        match self.raw {
-            None | Some("null") => Ok(None),
-            Some(raw) if raw.starts_with('"') => {
-                unquote(raw).and_then(|text| rounded(&text, round)).map(Some).ok_or(self.invalid())
-            }
-            Some(raw) => rounded(raw, round).map(Some).ok_or(self.invalid()),
-        }
+        let Some(value) = self.present() else { return Ok(None) };
+        let text = if value.json.starts_with('"') { value.text() } else { Some(Cow::Borrowed(value.json)) };
+        text.and_then(|text| rounded(&text, round)).map(Some).ok_or(self.invalid())
     }
 
     /// The value of a boolean; `null` counts as absent.
     pub(crate) fn flag(self) -> Result<Option<bool>, Violation> {
-        match self.raw {
-            None | Some("null") => Ok(None),
+        match self.present().map(|value| value.json) {
+            None => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
             Some(_) => Err(self.invalid()),
@@ -142,11 +157,23 @@ impl<'a> Member<'a> {
 
     /// Whether it is not there, or null.
     pub(crate) fn is_absent(self) -> bool {
-        matches!(self.raw, None | Some("null"))
+        self.present().is_none()
+    }
+
+    fn present(self) -> Option<Raw<'a>> {
+        self.value.filter(|value| value.json != "null")
     }
 
     pub(crate) fn missing(self) -> Violation {
         Violation::Missing(self.name)
+    }
+}
+
+impl<'a> Raw<'a> {
+    /// The text of a string; `None` if the value is another type, or escapes what is no character.
+    fn text(self) -> Option<Cow<'a, str>> {
+        let inner = self.json.strip_prefix('"')?.strip_suffix('"')?;
+        if self.is_plain { Some(Cow::Borrowed(inner)) } else { serde_json::from_str(self.json).ok().map(Cow::Owned) }
     }
 }
 
@@ -171,9 +198,9 @@ impl Extra {
     /// The member of this name as a `T`; `None` if there is none, or it is not one. Where a name stands twice, the last.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let mut found = None;
-        each(self.as_json(), |member, raw| {
+        each(self.as_json(), |member, value, _| {
             if member == name {
-                found = Some(raw);
+                found = Some(value.json);
             }
         });
         serde_json::from_str(found?).ok()
@@ -182,7 +209,7 @@ impl Extra {
     /// The names of all members, in the order they came.
     pub fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
-        each(self.as_json(), |name, _| names.push(name.into_owned()));
+        each(self.as_json(), |name, _, _| names.push(name.into_owned()));
         names
     }
 
@@ -203,7 +230,7 @@ impl Extra {
     pub(crate) fn from_values(values: Map<String, Value>) -> Self {
         let mut extra = Secret::new("");
         for (name, value) in values {
-            push(extra.text_mut(), &name, &value.to_string());
+            push(extra.text_mut(), &member(&name, &value));
         }
         Self::close(extra)
     }
@@ -228,8 +255,8 @@ impl fmt::Debug for Extra {
 impl Serialize for Extra {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut values = Map::new();
-        each(self.as_json(), |name, raw| {
-            let value = serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()));
+        each(self.as_json(), |name, Raw { json, .. }, _| {
+            let value = serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.to_owned()));
             values.insert(name.into_owned(), value);
         });
         let mut map = serializer.serialize_map(Some(values.len()))?;
@@ -240,75 +267,95 @@ impl Serialize for Extra {
     }
 }
 
-/// Calls `member` with the name and the raw value of each member; `None` if the text is not exactly one object.
-fn each<'a>(text: &'a str, mut member: impl FnMut(Cow<'a, str>, &'a str)) -> Option<()> {
-    let mut rest = skip(text, "{")?;
-    while !rest.starts_with('}') {
-        let (name, after) = match plain(rest) {
-            Some((name, after)) => (Cow::Borrowed(name), after),
-            None => value(rest).and_then(|(name, after)| Some((unquote(name)?, after)))?,
-        };
-        let (raw, after) = value(skip(after, ":")?)?;
-        member(name, raw);
-        rest = trim(after);
-        if !rest.starts_with('}') {
-            rest = skip(rest, ",").filter(|next| next.starts_with('"'))?;
+/// Calls `member` with the name and the value of each member, and with both as they stand; `None` if the text is not
+/// exactly one object.
+fn each<'a>(text: &'a str, mut member: impl FnMut(Cow<'a, str>, Raw<'a>, &'a str)) -> Option<()> {
+    let mut reader = Reader::new(text);
+    reader.sign(b'{').then_some(())?;
+    let mut is_over = reader.sign(b'}');
+    while !is_over {
+        let start = reader.at;
+        let name = reader.value()?.text()?;
+        reader.sign(b':').then_some(())?;
+        let value = reader.value()?;
+        member(name, value, text.get(start..reader.at)?);
+        is_over = !reader.sign(b',');
+        if is_over {
+            reader.sign(b'}').then_some(())?;
         }
     }
-    skip(rest, "}").filter(|rest| rest.is_empty()).map(drop)
+    (reader.at == text.len()).then_some(())
 }
 
-/// The value that a text begins with, as it stands, and what follows it.
-fn value(text: &str) -> Option<(&str, &str)> {
-    // Answers are plain strings for the most part; everything else is serde's to read.
-    if let Some((inner, after)) = plain(text) {
-        return Some((text.get(..inner.len().saturating_add(2))?, after));
+/// A text, and how far it has been read.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    is_printable: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        // Most answers are, and then no string in them needs to be looked through again.
+        Self { text, at: 0, is_printable: is_printable(text) }
     }
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-    let raw = values.next()?.ok()?.get();
-    Some((raw, text.get(values.byte_offset()..)?))
+
+    /// The value that comes next.
+    fn value(&mut self) -> Option<Raw<'a>> {
+        let rest = self.text.get(self.at..)?;
+        // Answers are plain strings for the most part; everything else is serde's to read.
+        let length = plain(rest, self.is_printable);
+        let json = match length {
+            Some(length) => rest.get(..length)?,
+            None => serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>().next()?.ok()?.get(),
+        };
+        self.at = self.at.saturating_add(json.len());
+        let is_plain = length.is_some();
+        Some(Raw { json, is_plain, is_printable: is_plain && self.is_printable })
+    }
+
+    /// Whether this sign comes next; it is then read, and the whitespace on both sides of it.
+    fn sign(&mut self, sign: u8) -> bool {
+        self.skip_whitespace();
+        let is_next = self.next() == Some(sign);
+        if is_next {
+            self.at = self.at.saturating_add(1);
+            self.skip_whitespace();
+        }
+        is_next
+    }
+
+    /// RFC 8259 section 2: whitespace is space, tab, line feed and carriage return.
+    fn skip_whitespace(&mut self) {
+        while matches!(self.next(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at = self.at.saturating_add(1);
+        }
+    }
+
+    fn next(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
 }
 
-/// The string that a text begins with, if nothing in it is escaped: it ends at the next quote.
-fn plain(text: &str) -> Option<(&str, &str)> {
-    let inner = text.strip_prefix('"')?;
-    let (inner, after) = inner.split_at_checked(memchr::memchr2(b'"', b'\\', inner.as_bytes())?)?;
+/// The length of the string that a text begins with, quotes included, if nothing in it is escaped: it ends at the next
+/// quote.
+fn plain(text: &str, is_printable: bool) -> Option<usize> {
+    let inner = text.as_bytes().strip_prefix(b"\"")?;
+    let (inner, after) = inner.split_at_checked(memchr::memchr2(b'"', b'\\', inner)?)?;
     // RFC 8259 section 7: "the characters that MUST be escaped: .. the control characters (U+0000 through U+001F)".
-    let fits = inner.bytes().fold(b' ', u8::min) == b' ';
-    after.strip_prefix('"').filter(|_| fits).map(|after| (inner, after))
+    let fits = is_printable || inner.iter().copied().fold(b' ', u8::min) == b' ';
+    (fits && after.starts_with(b"\"")).then_some(inner.len().saturating_add(2))
 }
 
-/// What follows this sign and the whitespace on both sides of it.
-fn skip<'a>(text: &'a str, sign: &str) -> Option<&'a str> {
-    trim(text).strip_prefix(sign).map(trim)
-}
-
-/// RFC 8259 section 2: whitespace is space, tab, line feed and carriage return.
-fn trim(text: &str) -> &str {
-    let end = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
-    text.get(end..).unwrap_or_default()
+/// A member as it is written.
+fn member(name: &str, value: &Value) -> String {
+    format!("{}:{value}", Value::from(name))
 }
 
 /// Adds a member to the text of an object that [`Extra::close`] ends.
-fn push(members: &mut String, name: &str, raw: &str) {
+fn push(members: &mut String, member: &str) {
     members.push(if members.is_empty() { '{' } else { ',' });
-    // What needs no escape is most of what there is.
-    if name.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\')) {
-        members.push('"');
-        members.push_str(name);
-        members.push('"');
-    } else {
-        members.push_str(&Value::from(name).to_string());
-    }
-    members.push(':');
-    members.push_str(raw);
-}
-
-/// The text of a JSON string; `None` if the value is another type, or escapes what is no character.
-fn unquote(raw: &str) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    let is_escaped = memchr::memchr(b'\\', inner.as_bytes()).is_some();
-    if is_escaped { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+    members.push_str(member);
 }
 
 /// A JSON number that is not negative, in whole seconds.

@@ -47,6 +47,13 @@ impl fmt::Debug for Parameters {
     }
 }
 
+/// Whether all characters are `VSCHAR = %x20-7E` (RFC 6749 appendix A).
+pub(crate) fn is_printable(text: &str) -> bool {
+    // Without an early exit it is compiled to wide instructions: tokens are long.
+    let (least, most) = text.bytes().fold((b' ', b'~'), |(least, most), byte| (least.min(byte), most.max(byte)));
+    least == b' ' && most == b'~'
+}
+
 /// Whether the library sets this parameter itself, in this request or another, or could be made to betray the login by it.
 pub(crate) fn is_owned(name: &str) -> bool {
     OWNED.contains(&name)

@@ -65,11 +65,12 @@ impl ServerError {
 
     /// Takes what was secret out of the server's words, plain or percent-encoded, and cuts them to length.
     pub(crate) fn without<'a>(mut self, secrets: impl Iterator<Item = &'a str>) -> Self {
-        for secret in secrets.filter(|secret| !secret.is_empty()) {
+        for secret in secrets {
+            if secret.is_empty() || !self.has_room_for(secret) {
+                continue;
+            }
             let is_in = |text: &str| form::decode(text).is_some_and(|decoded| decoded.contains(secret));
-            // What is shorter than a secret does not hold it.
-            let texts = [&mut self.description, &mut self.uri].into_iter().flatten();
-            for text in texts.filter(|text| text.len() >= secret.len()) {
+            for text in [&mut self.description, &mut self.uri].into_iter().flatten() {
                 let redacted = text.replace(secret, REDACTED);
                 std::mem::replace(text, redacted).zeroize();
                 if is_in(text) {
@@ -78,17 +79,25 @@ impl ServerError {
             }
             // A code that contains a short secret does so by chance.
             let code = self.code.as_str();
-            if secret.len() >= SHORTEST_SECRET && code.len() >= secret.len() && (code.contains(secret) || is_in(code)) {
+            if secret.len() >= SHORTEST_SECRET && (code.contains(secret) || is_in(code)) {
                 self.code = ErrorCode(Cow::Borrowed(REDACTED));
             }
         }
         self.uri = self.uri.filter(|uri| uri.len() <= LONGEST_TEXT);
+        // It has as many bytes at least as it has characters.
         if let Some(text) = &mut self.description
+            && text.len() > LONGEST_TEXT
             && let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT)
         {
             text.truncate(end);
         }
         self
+    }
+
+    /// Whether any text is as long as this secret: what is shorter does not hold it.
+    pub(crate) fn has_room_for(&self, secret: &str) -> bool {
+        let texts = [Some(self.code.as_str()), self.description.as_deref(), self.uri.as_deref()];
+        texts.into_iter().flatten().any(|text| text.len() >= secret.len())
     }
 
     /// What to do about it.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Uri};
 
-use crate::authentication::{Authentication, is_printable};
+use crate::authentication::Authentication;
 use crate::error::{Error, Usage};
-use crate::parameter::is_response;
+use crate::parameter::{is_printable, is_response};
 use crate::prefix::Prefix;
 use crate::quirks::Quirks;
 use crate::scope::Scope;

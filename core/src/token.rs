@@ -18,8 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::asked::Resources;
-use crate::authentication::is_printable;
 use crate::json::Extra;
+use crate::parameter::is_printable;
 use crate::record::Record;
 use crate::scope::Scope;
 use crate::secret::Secret;

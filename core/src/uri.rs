@@ -130,14 +130,14 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 /// Whether a target is `https` with a host name, and has nothing in it that [`secure`] could find fault with. One that is
 /// not may still be secure.
 pub(crate) fn is_plain(target: &Uri) -> bool {
-    let host = target.authority().map_or("", Authority::as_str);
+    let host = target.authority().map_or("", Authority::as_str).as_bytes();
     // A top label that begins with a letter: no IPv4 address in any of its spellings.
-    let (labels, top) = host.rsplit_once('.').unwrap_or_default();
+    let dot = host.iter().rposition(|byte| *byte == b'.').unwrap_or_default();
     target.scheme() == Some(&Scheme::HTTPS)
-        && !labels.is_empty()
-        && top.starts_with(|first: char| first.is_ascii_lowercase())
-        && !host.contains("xn--")
-        && host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
+        && dot > 0
+        && matches!(host.get(dot..), Some([_, b'a'..=b'z', ..]))
+        && !host.windows(4).any(|part| part == b"xn--")
+        && host.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
         && target.path_and_query().is_some_and(|path| {
             path.as_str().bytes().all(|byte| is_unreserved(byte) || matches!(byte, b'/' | b'?' | b'=' | b'&' | b'%'))
         })
