@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::UsageWho;
 use oauth2::TokenResponse;
 use proofkey::hyper::hyper_util;
 use proofkey::reqwest::reqwest;
@@ -20,7 +20,7 @@ use tokio::runtime::Builder;
 
 use proofkey_benches::input;
 
-use crate::times::median;
+use crate::times::{median, processor};
 
 pub const IN_FLIGHT: [usize; 3] = [1, 16, 128];
 /// Each with the raw library that it is held against.
@@ -35,7 +35,7 @@ pub const CLIENTS: [(&str, &str); 8] = [
     ("proofkey-ureq", "ureq"),
 ];
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
 const EXCHANGES: usize = 2048;
 const WARM: usize = 256;
 
@@ -43,10 +43,13 @@ const WARM: usize = 256;
 pub struct Cost {
     /// Of the client, user and system, in microseconds.
     pub cpu: f64,
+    /// That over the raw library's.
+    pub over_raw: f64,
     pub per_second: f64,
 }
 
-/// By client and number in flight, of runs taken in turns: the least CPU time, and the median throughput.
+/// By client and number in flight, medians of runs taken in turns. Each is held against the raw library's run of the same
+/// round, because what else the machine does changes more from round to round than within one.
 pub fn measure() -> io::Result<Vec<[Cost; 3]>> {
     let mut server = Command::new(std::env::current_exe()?).arg("serve").stdout(Stdio::piped()).spawn()?;
     let costs = measured(&mut server);
@@ -58,7 +61,7 @@ pub fn measure() -> io::Result<Vec<[Cost; 3]>> {
 fn measured(server: &mut Child) -> io::Result<Vec<[Cost; 3]>> {
     let mut port = String::new();
     BufReader::new(server.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?).read_line(&mut port)?;
-    let mut samples = vec![[const { (Vec::new(), Vec::new()) }; 3]; CLIENTS.len()];
+    let mut samples = vec![[const { Vec::new() }; 3]; CLIENTS.len()];
     for _ in 0..ROUNDS {
         for (at, in_flight) in IN_FLIGHT.into_iter().enumerate() {
             for (client, samples) in samples.iter_mut().enumerate() {
@@ -67,14 +70,23 @@ fn measured(server: &mut Child) -> io::Result<Vec<[Cost; 3]>> {
                 let output = Command::new(std::env::current_exe()?).args(arguments).output()?;
                 let output = String::from_utf8_lossy(&output.stdout);
                 let (cpu, per_second) = output.trim().split_once(' ').ok_or(io::ErrorKind::UnexpectedEof)?;
-                samples[at].0.push(cpu.parse().map_err(io::Error::other)?);
-                samples[at].1.push(per_second.parse().map_err(io::Error::other)?);
+                samples[at].push((
+                    cpu.parse::<f64>().map_err(io::Error::other)?,
+                    per_second.parse::<f64>().map_err(io::Error::other)?,
+                ));
             }
         }
     }
-    let least = |samples: Vec<f64>| samples.into_iter().fold(f64::INFINITY, f64::min);
-    let cost = |(cpu, per_second)| Cost { cpu: least(cpu), per_second: median(per_second) };
-    Ok(samples.into_iter().map(|all| all.map(cost)).collect())
+    let cost = |client: usize, at: usize| {
+        let raw = CLIENTS.iter().position(|(name, _)| *name == CLIENTS[client].1).unwrap_or(client);
+        let (own, raw) = (&samples[client][at], &samples[raw][at]);
+        Cost {
+            cpu: median(own.iter().map(|own| own.0).collect()),
+            over_raw: median(own.iter().zip(raw).map(|(own, raw)| own.0 / raw.0).collect()),
+            per_second: median(own.iter().map(|own| own.1).collect()),
+        }
+    };
+    Ok((0..CLIENTS.len()).map(|client| std::array::from_fn(|at| cost(client, at))).collect())
 }
 
 /// A server that answers whatever it is asked with the same tokens. Prints its port.
@@ -245,14 +257,9 @@ fn blocking(in_flight: usize, one: impl Fn() + Sync) -> io::Result<()> {
 }
 
 fn costs(run: impl FnOnce()) -> io::Result<()> {
-    let used = || {
-        let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-        let time = usage.user_time() + usage.system_time();
-        Ok::<_, io::Error>(Duration::new(time.tv_sec().unsigned_abs(), 1000 * time.tv_usec() as u32))
-    };
-    let (before, start) = (used()?, Instant::now());
+    let (before, start) = (processor(UsageWho::RUSAGE_SELF)?, Instant::now());
     run();
-    let (after, elapsed) = (used()?, start.elapsed());
+    let (after, elapsed) = (processor(UsageWho::RUSAGE_SELF)?, start.elapsed());
     let count = EXCHANGES as f64;
     println!("{} {}", (after - before).as_secs_f64() * 1e6 / count, count / elapsed.as_secs_f64());
     Ok(())

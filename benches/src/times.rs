@@ -1,8 +1,10 @@
 //! Times, taken in turns: each round runs every run of every column, so that whatever else the machine does falls on all
 //! alike. The median of the rounds stands for each.
 
-use std::time::Instant;
+use std::io;
+use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
 use proofkey_benches::column::Column;
 use proofkey_benches::step::RUNS;
 
@@ -25,6 +27,13 @@ pub fn measure(columns: &[Box<dyn Column>]) -> Vec<Vec<f64>> {
         }
     }
     samples.into_iter().map(|runs| runs.into_iter().map(median).collect()).collect()
+}
+
+/// The processor's time so far, user and system.
+pub fn processor(who: UsageWho) -> io::Result<Duration> {
+    let usage = getrusage(who)?;
+    let time = usage.user_time() + usage.system_time();
+    Ok(Duration::new(time.tv_sec().unsigned_abs(), 1000 * time.tv_usec() as u32))
 }
 
 pub fn median(mut samples: Vec<f64>) -> f64 {

@@ -118,17 +118,18 @@ impl Transport {
     /// One request, and its answer with at most one byte more than is believed.
     fn send(&self, request: Request<Body>) -> Result<Response<Vec<u8>>, Error> {
         let (mut head, body) = request.into_parts();
-        let answer = if !body.as_ref().is_empty() {
-            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.as_ref().len()));
+        let length = body.as_ref().len();
+        // An empty body has a `Content-Length: 0` where the method gives a body a meaning (RFC 9110 section 8.6).
+        let answer = if length > 0 || matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
             let mut body = Outgoing { bytes: Cursor::new(body), begun: false };
             let request = Request::from_parts(head, ureq::SendBody::from_reader(&mut body));
-            // A body is read once there is a connection to send it on.
-            self.client.run(self.configure(request)).map_err(|error| Error::sort(error, body.begun))?
-        } else if matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
-            // An empty body has a `Content-Length: 0` where the method gives a body a meaning (RFC 9110 section 8.6).
-            self.client.run(self.configure(Request::from_parts(head, "")))?
+            self.client.run(self.configure(request)).map_err(|error| {
+                // A body is read once there is a connection to send it on; an empty one tells nothing.
+                if length > 0 { Error::sort(error, body.begun) } else { error.into() }
+            })?
         } else {
-            self.client.run(self.configure(Request::from_parts(head, ())))?
+            self.client.run(self.configure(Request::from_parts(head, ureq::SendBody::none())))?
         };
 
         let (head, answer) = answer.into_parts();
@@ -139,7 +140,7 @@ impl Transport {
     }
 
     /// What holds for every request, whatever the agent was told.
-    fn configure<B: ureq::AsSendBody>(&self, request: Request<B>) -> Request<B> {
+    fn configure<'a>(&self, request: Request<ureq::SendBody<'a>>) -> Request<ureq::SendBody<'a>> {
         self.client
             .configure_request(request)
             .max_redirects(0)
