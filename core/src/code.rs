@@ -74,7 +74,7 @@ impl CodeExchange {
         form.pair("code", brought.code());
         // RFC 6749 section 4.1.3: "their values MUST be identical".
         form.pair("redirect_uri", &login.redirect_uri);
-        form.plain_pair("code_verifier", login.verifier.expose());
+        form.plain(["code_verifier=", login.verifier.expose()]);
         for resource in login.resources.iter() {
             form.pair("resource", resource);
         }

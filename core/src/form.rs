@@ -39,31 +39,32 @@ impl Form {
     /// Adds `name=value`, the value encoded, behind an `&` where one is needed. The name is one of the protocol's, none of
     /// which needs encoding.
     pub(crate) fn pair(&mut self, name: &'static str, value: &str) {
-        self.begin_pair(name, value);
+        // An encoded byte takes three at most.
+        self.begin(name.len().saturating_add(value.len().saturating_mul(3)));
         self.0.extend_from_slice(name.as_bytes());
         self.0.push(b'=');
         encode(value, &mut self.0);
     }
 
-    /// The same with a value that needs no encoding either.
-    pub(crate) fn plain_pair(&mut self, name: &'static str, value: &str) {
-        self.begin_pair(name, value);
-        for part in [name, "=", value] {
-            self.0.extend_from_slice(part.as_bytes());
-        }
-    }
-
     /// The same with a name that the caller chose.
     pub(crate) fn foreign_pair(&mut self, name: &str, value: &str) {
-        self.begin_pair(name, value);
+        self.begin(name.len().saturating_add(value.len()).saturating_mul(3));
         encode(name, &mut self.0);
         self.0.push(b'=');
         encode(value, &mut self.0);
     }
 
-    fn begin_pair(&mut self, name: &str, value: &str) {
-        // An encoded byte takes three at most.
-        let longest = name.len().saturating_add(value.len()).saturating_mul(3).saturating_add(2);
+    /// Adds pairs as they are written here, in which no character needs encoding.
+    pub(crate) fn plain<const N: usize>(&mut self, written: [&str; N]) {
+        self.begin(written.iter().map(|part| part.len()).fold(0, usize::saturating_add));
+        for part in written {
+            self.0.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    /// Makes room for a pair of this length, its own `=` not counted.
+    fn begin(&mut self, length: usize) {
+        let longest = length.saturating_add(2);
         if self.0.capacity().saturating_sub(self.0.len()) < longest {
             self.grow(longest);
         }

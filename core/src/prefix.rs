@@ -21,6 +21,7 @@ use crate::error::Usage;
 
 /// The authorization endpoint's URL with parameters, which takes more of them.
 pub(crate) struct Prefix {
+    /// With the `&` for the next one.
     text: String,
     /// All that a `Url` is made of: its text, and where in it everything stands.
     parts: Vec<Value>,
@@ -34,19 +35,17 @@ impl Prefix {
             Ok(Value::Array(parts)) => parts,
             _ => Vec::new(),
         };
-        Ok(Self { text: url.into(), parts })
+        let mut text = String::from(url);
+        text.push('&');
+        Ok(Self { text, parts })
     }
 
-    /// The URL with these pairs at its end, in which no character needs encoding.
-    pub(crate) fn with(&self, pairs: [(&str, &str); 3]) -> Result<Url, Usage> {
-        let parts = Parts { text: Some(self.text(pairs)), others: self.parts.iter().skip(1) };
+    /// The URL with these parameters at its end, written as it takes them.
+    pub(crate) fn with(&self, [a, b, c, d, e]: [&str; 5]) -> Result<Url, Usage> {
+        let text = || [&self.text, a, b, c, d, e].concat();
+        let parts = Parts { text: Some(text()), others: self.parts.iter().skip(1) };
         // Should a `Url` be made of other parts one day, it is parsed.
-        Url::deserialize_internal(SeqAccessDeserializer::new(parts)).or_else(|_| parse(&self.text(pairs)))
-    }
-
-    fn text(&self, pairs: [(&str, &str); 3]) -> String {
-        let [a, b, c] = pairs;
-        [&self.text, "&", a.0, "=", a.1, "&", b.0, "=", b.1, "&", c.0, "=", c.1].concat()
+        Url::deserialize_internal(SeqAccessDeserializer::new(parts)).or_else(|_| parse(&text()))
     }
 }
 
@@ -88,8 +87,8 @@ mod tests {
         ];
         for prefix in prefixes {
             let prefix = Prefix::parse(prefix).unwrap();
-            let url = prefix.with([("state", "x-._~"), ("c", "Y"), ("m", "")]).unwrap();
-            let parsed = Url::parse(&format!("{}&state=x-._~&c=Y&m=", prefix.text)).unwrap();
+            let url = prefix.with(["state=", "x-._~", "&c=", "Y", "&m="]).unwrap();
+            let parsed = Url::parse(&format!("{}state=x-._~&c=Y&m=", prefix.text)).unwrap();
             assert_eq!(url, parsed);
             let parts = |url: &Url| url.serialize_internal(serde_json::value::Serializer).unwrap();
             assert_eq!(parts(&url), parts(&parsed), "{url}");
@@ -99,8 +98,8 @@ mod tests {
 
     #[test]
     fn without_parts_it_is_parsed() {
-        let prefix = Prefix { text: "https://as.example.com/?a=b".to_owned(), parts: vec![Value::Null] };
-        let url = prefix.with([("c", "d"), ("e", "f"), ("g", "h")]).unwrap();
+        let prefix = Prefix { text: "https://as.example.com/?a=b&".to_owned(), parts: vec![Value::Null] };
+        let url = prefix.with(["c=", "d", "&e=f&g=", "h", ""]).unwrap();
         assert_eq!(url.as_str(), "https://as.example.com/?a=b&c=d&e=f&g=h");
     }
 }

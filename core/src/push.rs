@@ -58,9 +58,7 @@ impl Exchange for Push {
         let mut form = Form::with_capacity(1024);
         self.authorization.write(&mut form)?;
         let (pending, challenge) = self.authorization.draw(now, rng)?;
-        for (name, value) in fresh(&pending, &challenge) {
-            form.pair(name, value);
-        }
+        form.plain(fresh(&pending, &challenge));
         self.pending = Some(pending);
         // The client's id is among the parameters already.
         let registration = self.authorization.registration();
