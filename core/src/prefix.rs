@@ -41,8 +41,14 @@ impl Prefix {
     }
 
     /// The URL with these parameters at its end, written as it takes them.
-    pub(crate) fn with(&self, [a, b, c, d, e]: [&str; 5]) -> Result<Url, Usage> {
-        let text = || [&self.text, a, b, c, d, e].concat();
+    pub(crate) fn with(&self, written: [&str; 5]) -> Result<Url, Usage> {
+        let length = written.iter().map(|part| part.len()).fold(self.text.len(), usize::saturating_add);
+        let text = || {
+            let mut text = String::with_capacity(length);
+            text.push_str(&self.text);
+            text.extend(written);
+            text
+        };
         let parts = Parts { text: Some(text()), others: self.parts.iter().skip(1) };
         // Should a `Url` be made of other parts one day, it is parsed.
         Url::deserialize_internal(SeqAccessDeserializer::new(parts)).or_else(|_| parse(&text()))
