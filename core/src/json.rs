@@ -38,7 +38,7 @@ pub(crate) fn members<'a, const N: usize>(
     let mut found = names.map(|name| Member { name, value: None });
     let mut extra = Secret::new("");
     let mut repeated = None;
-    each(text, |name, value, whole| match found.iter_mut().find(|member| member.name == name) {
+    each(text, |name, raw_name, value| match found.iter_mut().find(|member| member.name == name) {
         Some(member) if member.value.is_some() => repeated = Some(member.name),
         Some(member) => member.value = Some(value),
         None => {
@@ -47,7 +47,10 @@ pub(crate) fn members<'a, const N: usize>(
             if extra.is_empty() {
                 extra.reserve_exact(text.len());
             }
-            push(extra, whole);
+            match name {
+                Cow::Borrowed(_) => push(extra, raw_name, value.json),
+                Cow::Owned(name) => push(extra, &Value::from(name).to_string(), value.json),
+            }
         }
     })
     .ok_or(Violation::NotJson)?;
@@ -65,7 +68,7 @@ pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
     let mut members = Secret::new("");
     for (name, value) in form::pairs(text.trim_ascii()) {
-        push(members.text_mut(), &member(&name?, &Value::from(value?)));
+        push(members.text_mut(), &Value::from(name?).to_string(), &Value::from(value?).to_string());
     }
     Extra::close(members).0
 }
@@ -198,7 +201,7 @@ impl Extra {
     /// The member of this name as a `T`; `None` if there is none, or it is not one. Where a name stands twice, the last.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let mut found = None;
-        each(self.as_json(), |member, value, _| {
+        each(self.as_json(), |member, _, value| {
             if member == name {
                 found = Some(value.json);
             }
@@ -230,7 +233,7 @@ impl Extra {
     pub(crate) fn from_values(values: Map<String, Value>) -> Self {
         let mut extra = Secret::new("");
         for (name, value) in values {
-            push(extra.text_mut(), &member(&name, &value));
+            push(extra.text_mut(), &Value::from(name).to_string(), &value.to_string());
         }
         Self::close(extra)
     }
@@ -255,7 +258,7 @@ impl fmt::Debug for Extra {
 impl Serialize for Extra {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut values = Map::new();
-        each(self.as_json(), |name, Raw { json, .. }, _| {
+        each(self.as_json(), |name, _, Raw { json, .. }| {
             let value = serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.to_owned()));
             values.insert(name.into_owned(), value);
         });
@@ -267,18 +270,16 @@ impl Serialize for Extra {
     }
 }
 
-/// Calls `member` with the name and the value of each member, and with both as they stand; `None` if the text is not
-/// exactly one object.
-fn each<'a>(text: &'a str, mut member: impl FnMut(Cow<'a, str>, Raw<'a>, &'a str)) -> Option<()> {
+/// Calls `member` with the name of each member, the name as it stands, and the value; `None` if the text is not exactly
+/// one object.
+fn each<'a>(text: &'a str, mut member: impl FnMut(Cow<'a, str>, &'a str, Raw<'a>)) -> Option<()> {
     let mut reader = Reader::new(text);
     reader.sign(b'{').then_some(())?;
     let mut is_over = reader.sign(b'}');
     while !is_over {
-        let start = reader.at;
-        let name = reader.value()?.text()?;
+        let name = reader.value()?;
         reader.sign(b':').then_some(())?;
-        let value = reader.value()?;
-        member(name, value, text.get(start..reader.at)?);
+        member(name.text()?, name.json, reader.value()?);
         is_over = !reader.sign(b',');
         if is_over {
             reader.sign(b'}').then_some(())?;
@@ -347,15 +348,12 @@ fn plain(text: &str, is_printable: bool) -> Option<usize> {
     (fits && after.starts_with(b"\"")).then_some(inner.len().saturating_add(2))
 }
 
-/// A member as it is written.
-fn member(name: &str, value: &Value) -> String {
-    format!("{}:{value}", Value::from(name))
-}
-
 /// Adds a member to the text of an object that [`Extra::close`] ends.
-fn push(members: &mut String, member: &str) {
+fn push(members: &mut String, name: &str, value: &str) {
     members.push(if members.is_empty() { '{' } else { ',' });
-    members.push_str(member);
+    members.push_str(name);
+    members.push(':');
+    members.push_str(value);
 }
 
 /// A JSON number that is not negative, in whole seconds.
@@ -383,3 +381,23 @@ const MAX_VALUES: usize = 16 * 1024;
 
 /// In bytes. A character of a form may become six in JSON.
 const MAX_FORM: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_has_one_form() {
+        let cases = [
+            (r#"{ "a" : 1 , "b" :"c d", "e":[1, 2] }"#, r#"{"a":1,"b":"c d","e":[1, 2]}"#),
+            ("{\"a\"\n:\t\"b\"}", r#"{"a":"b"}"#),
+            (r#"{"\u0061\u00e9\"":"\u0062"}"#, r#"{"aé\"":"\u0062"}"#),
+            (r#"{"asked":1}"#, "{}"),
+        ];
+        for (body, kept) in cases {
+            let ([asked], extra) = members(body.as_bytes(), ["asked"]).unwrap();
+            assert_eq!(extra.as_json(), kept, "{body}");
+            assert_eq!(asked.is_absent(), kept != "{}");
+        }
+    }
+}
