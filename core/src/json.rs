@@ -21,29 +21,36 @@ use serde_json::{Map, Value};
 use crate::error::Violation;
 use crate::form;
 use crate::parameter::is_printable;
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
 
 /// Reads a body as one object: the named members, in the order of `names`, and the rest.
 pub(crate) fn members<'a, const N: usize>(
     body: &'a [u8],
     names: [&'static str; N],
 ) -> Result<([Member<'a>; N], Extra), Violation> {
-    let text = std::str::from_utf8(body).map_err(|_| Violation::NotJson)?;
+    members_of(std::str::from_utf8(body).map_err(|_| Violation::NotJson)?, names)
+}
+
+/// The same of a body that is known to be UTF-8.
+pub(crate) fn members_of<'a, const N: usize>(
+    text: &'a str,
+    names: [&'static str; N],
+) -> Result<([Member<'a>; N], Extra), Violation> {
     // RFC 8259 section 8.1: "implementations .. MAY ignore the presence of a byte order mark".
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    let is_long_object = body.len() > MAX_VALUES && Reader::new(text).sign(b'{');
-    if is_long_object && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
+    let is_long_object = text.len() > MAX_VALUES && Reader::new(text).sign(b'{');
+    if is_long_object && memchr::memchr3_iter(b',', b'[', b'{', text.as_bytes()).nth(MAX_VALUES).is_some() {
         return Err(Violation::TooManyValues);
     }
     let mut found = names.map(|name| Member { name, value: None });
-    let mut extra = Secret::new("");
+    let mut extra = Wiped(String::new());
     let mut repeated = None;
     each(text, |name, raw_name, value| match found.iter_mut().find(|member| member.name == name) {
         Some(member) if member.value.is_some() => repeated = Some(member.name),
         Some(member) => member.value = Some(value),
         None => {
             // They take no more room than they had, and a text that was outgrown would stay in memory.
-            let extra = extra.text_mut();
+            let Wiped(extra) = &mut extra;
             if extra.is_empty() {
                 extra.reserve_exact(text.len());
             }
@@ -56,21 +63,21 @@ pub(crate) fn members<'a, const N: usize>(
     .ok_or(Violation::NotJson)?;
     match repeated {
         Some(name) => Err(Violation::Duplicate(name)),
-        None => Ok((found, Extra::close(extra))),
+        None => Ok((found, Extra::close(&mut extra))),
     }
 }
 
 /// A form as an object of strings; `None` if it is no form, or longer than one would be.
-pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
+pub(crate) fn from_form(body: &[u8]) -> Option<Wiped> {
     if body.len() > MAX_FORM {
         return None;
     }
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
-    let mut members = Secret::new("");
+    let mut members = Wiped(String::new());
     for (name, value) in form::pairs(text.trim_ascii()) {
-        push(members.text_mut(), &Value::from(name?).to_string(), &Value::from(value?).to_string());
+        push(&mut members.0, &Value::from(name?).to_string(), &Value::from(value?).to_string());
     }
-    Extra::close(members).0
+    close(&mut members.0).then_some(members)
 }
 
 /// A member of an object: its name, and its value as it stands, if it is there.
@@ -98,11 +105,11 @@ impl<'a> Member<'a> {
 
     /// The same, of printable ASCII and not blank: a token, which has to go into a header (RFC 6749 appendix A.12:
     /// `1*VSCHAR`).
-    pub(crate) fn token(self) -> Result<Option<Secret>, Violation> {
+    pub(crate) fn token(self) -> Result<Option<Cow<'a, str>>, Violation> {
         let Some(text) = self.text()? else { return Ok(None) };
         let is_printable = self.value.is_some_and(|value| value.is_printable) || is_printable(&text);
         let is_blank = text.bytes().all(|byte| byte == b' ');
-        if is_printable && !is_blank { Ok(Some(Secret::from(text.into_owned()))) } else { Err(self.invalid()) }
+        if is_printable && !is_blank { Ok(Some(text)) } else { Err(self.invalid()) }
     }
 
     /// The value of a string that may be empty; `null` counts as absent.
@@ -156,6 +163,11 @@ impl<'a> Member<'a> {
 
     pub(crate) fn invalid(self) -> Violation {
         Violation::Invalid(self.name)
+    }
+
+    /// Of the value as it stands, in bytes.
+    pub(crate) fn length(self) -> usize {
+        self.value.map_or(0, |value| value.json.len())
     }
 
     /// Whether it is not there, or null.
@@ -231,21 +243,16 @@ impl Extra {
 
     /// Members read as values, as a store hands them back.
     pub(crate) fn from_values(values: Map<String, Value>) -> Self {
-        let mut extra = Secret::new("");
+        let mut extra = Wiped(String::new());
         for (name, value) in values {
-            push(extra.text_mut(), &Value::from(name).to_string(), &value.to_string());
+            push(&mut extra.0, &Value::from(name).to_string(), &value.to_string());
         }
-        Self::close(extra)
+        Self::close(&mut extra)
     }
 
-    /// Ends the text that [`push`] began.
-    fn close(mut members: Secret) -> Self {
-        if members.expose().is_empty() {
-            return Self(None);
-        }
-        members.text_mut().push('}');
+    fn close(Wiped(members): &mut Wiped) -> Self {
         // Tokens are kept for long, and most of the room may have been for members that are not here.
-        Self(Some(Secret::from(members.expose())))
+        Self(close(members).then(|| Secret::from(members.as_str())))
     }
 }
 
@@ -348,12 +355,20 @@ fn plain(text: &str, is_printable: bool) -> Option<usize> {
     (fits && after.starts_with(b"\"")).then_some(inner.len().saturating_add(2))
 }
 
-/// Adds a member to the text of an object that [`Extra::close`] ends.
+/// Adds a member to the text of an object that [`close`] ends.
 fn push(members: &mut String, name: &str, value: &str) {
     members.push(if members.is_empty() { '{' } else { ',' });
     members.push_str(name);
     members.push(':');
     members.push_str(value);
+}
+
+/// Ends the text that [`push`] began, if it did.
+fn close(members: &mut String) -> bool {
+    if !members.is_empty() {
+        members.push('}');
+    }
+    !members.is_empty()
 }
 
 /// A JSON number that is not negative, in whole seconds.
