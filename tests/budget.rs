@@ -17,8 +17,8 @@ use support::{CODE, NOW, Octets, REDIRECT_URI, response};
 const BEGIN: u64 = 5 + cfg!(debug_assertions) as u64;
 const CALLBACK: u64 = 2;
 const TOKEN_REQUEST: u64 = 3;
-const TOKEN_RESPONSE: u64 = 4;
-const LOGIN: u64 = 14 + cfg!(debug_assertions) as u64;
+const TOKEN_RESPONSE: u64 = 2;
+const LOGIN: u64 = 12 + cfg!(debug_assertions) as u64;
 /// A request with the token on it, when it is not the first.
 const CALL: u64 = 2;
 
@@ -73,6 +73,26 @@ fn unknown_members_cost_no_allocation_each() {
     let (few, many) = (received(100), received(10_000));
     // It doubles.
     assert!(many <= few + 8, "100 members: {few}, 10,000: {many}");
+}
+
+/// An answer that is more than its tokens is not kept with them.
+#[test]
+fn tokens_keep_little_but_themselves() {
+    let client = client();
+    let mut rng = Octets::new([7; 128]);
+    for (before, room) in [(" ".repeat(100_000), 0), (String::new(), 100_000)] {
+        let pending = begin(&client, &mut rng);
+        let callback = Callback::parse(&query(&pending)).unwrap();
+        let exchange = send(&client, pending.accept(callback).unwrap(), &mut rng);
+        let mut answer = answer();
+        let mut body = (before + std::str::from_utf8(answer.body()).unwrap()).into_bytes();
+        body.reserve_exact(room);
+        *answer.body_mut() = body;
+        let mut tokens = None;
+        let counted = allocation_counter::measure(|| tokens = Some(receive(exchange, answer)));
+        assert!(counted.bytes_current < -90_000, "{} bytes are kept", 100_000 + counted.bytes_current);
+        drop(tokens);
+    }
 }
 
 fn client() -> Client {

@@ -254,7 +254,7 @@ fn read(own: &Registration, head: &Parts, body: &[u8], asked: UnixTime) -> Resul
     }
     let page = if page.is_absent() && own.settings.quirks.verification_url { url } else { page };
     Ok(DevicePending {
-        device_code: device_code.token()?.ok_or(device_code.missing())?,
+        device_code: device_code.token()?.ok_or(device_code.missing())?.into_owned().into(),
         user_code: text(user_code, is_code)?.ok_or(user_code.missing())?,
         verification_uri: text(page, is_page)?.ok_or(page.missing())?,
         // It only spares the typing.

@@ -15,7 +15,8 @@
 //! as the whole body is that object. Refused: redirects, other successes, tokens of a type that we cannot use, and
 //! whatever has no meaning that we could be sure of.
 
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -31,7 +32,7 @@ use crate::json::{self, Member};
 use crate::refusal::{ErrorCode, ServerError, is_transient};
 use crate::registration::Registration;
 use crate::scope::Scope;
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
 use crate::time::{UnixTime, retry_after};
 use crate::token::{TokenType, Tokens};
 
@@ -86,11 +87,12 @@ pub(crate) fn answer<T>(
     response: Response<Vec<u8>>,
     asked: UnixTime,
     sent: &[&str],
-    read: impl FnOnce(&Parts, &[u8]) -> Result<T, Error>,
+    read: impl FnOnce(&Parts, &mut Vec<u8>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let (head, mut body) = response.into_parts();
     let forgiven = registration.settings.quirks.success_of_any_kind && head.status.is_success();
-    let read = if head.status == success || forgiven { read(&head, &body) } else { Err(refusal(&head, &body, asked)) };
+    let read =
+        if head.status == success || forgiven { read(&head, &mut body) } else { Err(refusal(&head, &body, asked)) };
     body.as_mut_slice().zeroize();
     drop(body);
     read.map_err(|error| conceal(error, registration, sent))
@@ -99,7 +101,7 @@ pub(crate) fn answer<T>(
 fn read_tokens(
     registration: &Registration,
     head: &Parts,
-    body: &[u8],
+    body: &mut Vec<u8>,
     asked: UnixTime,
     granted: Granted,
 ) -> Result<Tokens, Error> {
@@ -118,21 +120,26 @@ fn read_tokens(
         "error_uri",
     ];
     let quirks = &registration.settings.quirks;
-    let form;
-    let body = match quirks.token_response_form_encoded.then(|| json::from_form(body)).flatten() {
-        Some(object) => {
-            form = object;
-            form.expose().as_bytes()
-        }
-        None => body,
-    };
+    let text = Arc::new(match quirks.token_response_form_encoded.then(|| json::from_form(body)).flatten() {
+        Some(form) => form,
+        None => take_text(body)?,
+    });
     let ([access_token, token_type, expires_in, refresh_token, scope, id_token, error, description, uri], extra) =
-        json::members(body, names)?;
+        json::members_of(&text.0, names)?;
     // A refusal stays one, whatever its status and whatever stands beside it.
     if let Some(error) = server_error(head, asked, error, description, uri)? {
         return Err(error.into());
     }
-    let access_token = access_token.token()?.ok_or(access_token.missing())?;
+    // Tokens are kept for long: with them the whole answer, but only where it is little else.
+    let length: usize = [access_token, refresh_token, id_token].map(Member::length).iter().sum();
+    let is_little_else = text.0.capacity() / 2 <= length;
+    let token = |member: Member<'_>| -> Result<Option<Secret>, Violation> {
+        Ok(member.token()?.map(|token| match token {
+            Cow::Borrowed(token) if is_little_else => Secret::part(&text, token),
+            token => Secret::from(token.into_owned()),
+        }))
+    };
+    let access_token = token(access_token)?.ok_or(access_token.missing())?;
     let token_type = match token_type.text()? {
         None if quirks.token_type_missing => TokenType::Bearer,
         None => return Err(token_type.missing().into()),
@@ -144,16 +151,24 @@ fn read_tokens(
         token_type,
         issued_at: asked,
         expires_at: expires_in.seconds()?.map(|lifetime| asked.saturating_add(Duration::from_secs(lifetime))),
-        refresh_token: refresh_token.token()?.or(granted.refresh_token),
+        refresh_token: token(refresh_token)?.or(granted.refresh_token),
         grant_scope: granted.grant_scope.filter(|grant| scope.as_ref() != Some(grant)),
         scope,
-        id_token: id_token.token()?,
+        id_token: token(id_token)?,
         issuer: registration.issuer.clone(),
         token_endpoint: Some(registration.token_endpoint.clone()),
         client_id: Some(registration.client_id.clone()),
         resources: granted.resources,
         extra,
         header: OnceLock::new(),
+    })
+}
+
+/// The body as text, taken out of it. What is none stays, to be wiped.
+fn take_text(body: &mut Vec<u8>) -> Result<Wiped, Violation> {
+    String::from_utf8(std::mem::take(body)).map(Wiped).map_err(|error| {
+        *body = error.into_bytes();
+        Violation::NotJson
     })
 }
 

@@ -21,53 +21,63 @@ use serde_json::{Map, Value};
 use crate::error::Violation;
 use crate::form;
 use crate::parameter::is_printable;
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
 
 /// Reads a body as one object: the named members, in the order of `names`, and the rest.
 pub(crate) fn members<'a, const N: usize>(
     body: &'a [u8],
     names: [&'static str; N],
 ) -> Result<([Member<'a>; N], Extra), Violation> {
-    let text = std::str::from_utf8(body).map_err(|_| Violation::NotJson)?;
+    members_of(std::str::from_utf8(body).map_err(|_| Violation::NotJson)?, names)
+}
+
+/// The same of a body that is known to be UTF-8.
+pub(crate) fn members_of<'a, const N: usize>(
+    text: &'a str,
+    names: [&'static str; N],
+) -> Result<([Member<'a>; N], Extra), Violation> {
     // RFC 8259 section 8.1: "implementations .. MAY ignore the presence of a byte order mark".
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    let is_long_object = body.len() > MAX_VALUES && Reader::new(text).sign(b'{');
-    if is_long_object && memchr::memchr3_iter(b',', b'[', b'{', body).nth(MAX_VALUES).is_some() {
+    let is_long_object = text.len() > MAX_VALUES && Reader::new(text).sign(b'{');
+    if is_long_object && memchr::memchr3_iter(b',', b'[', b'{', text.as_bytes()).nth(MAX_VALUES).is_some() {
         return Err(Violation::TooManyValues);
     }
     let mut found = names.map(|name| Member { name, value: None });
-    let mut extra = Secret::new("");
+    let mut extra = Wiped(String::new());
     let mut repeated = None;
-    each(text, |name, value, whole| match found.iter_mut().find(|member| member.name == name) {
+    each(text, |name, raw_name, value| match found.iter_mut().find(|member| member.name == name) {
         Some(member) if member.value.is_some() => repeated = Some(member.name),
         Some(member) => member.value = Some(value),
         None => {
             // They take no more room than they had, and a text that was outgrown would stay in memory.
-            let extra = extra.text_mut();
+            let Wiped(extra) = &mut extra;
             if extra.is_empty() {
                 extra.reserve_exact(text.len());
             }
-            push(extra, whole);
+            match name {
+                Cow::Borrowed(_) => push(extra, raw_name, value.json),
+                Cow::Owned(name) => push(extra, &Value::from(name).to_string(), value.json),
+            }
         }
     })
     .ok_or(Violation::NotJson)?;
     match repeated {
         Some(name) => Err(Violation::Duplicate(name)),
-        None => Ok((found, Extra::close(extra))),
+        None => Ok((found, Extra::close(&mut extra))),
     }
 }
 
 /// A form as an object of strings; `None` if it is no form, or longer than one would be.
-pub(crate) fn from_form(body: &[u8]) -> Option<Secret> {
+pub(crate) fn from_form(body: &[u8]) -> Option<Wiped> {
     if body.len() > MAX_FORM {
         return None;
     }
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
-    let mut members = Secret::new("");
+    let mut members = Wiped(String::new());
     for (name, value) in form::pairs(text.trim_ascii()) {
-        push(members.text_mut(), &member(&name?, &Value::from(value?)));
+        push(&mut members.0, &Value::from(name?).to_string(), &Value::from(value?).to_string());
     }
-    Extra::close(members).0
+    close(&mut members.0).then_some(members)
 }
 
 /// A member of an object: its name, and its value as it stands, if it is there.
@@ -95,11 +105,11 @@ impl<'a> Member<'a> {
 
     /// The same, of printable ASCII and not blank: a token, which has to go into a header (RFC 6749 appendix A.12:
     /// `1*VSCHAR`).
-    pub(crate) fn token(self) -> Result<Option<Secret>, Violation> {
+    pub(crate) fn token(self) -> Result<Option<Cow<'a, str>>, Violation> {
         let Some(text) = self.text()? else { return Ok(None) };
         let is_printable = self.value.is_some_and(|value| value.is_printable) || is_printable(&text);
         let is_blank = text.bytes().all(|byte| byte == b' ');
-        if is_printable && !is_blank { Ok(Some(Secret::from(text.into_owned()))) } else { Err(self.invalid()) }
+        if is_printable && !is_blank { Ok(Some(text)) } else { Err(self.invalid()) }
     }
 
     /// The value of a string that may be empty; `null` counts as absent.
@@ -155,6 +165,11 @@ impl<'a> Member<'a> {
         Violation::Invalid(self.name)
     }
 
+    /// Of the value as it stands, in bytes.
+    pub(crate) fn length(self) -> usize {
+        self.value.map_or(0, |value| value.json.len())
+    }
+
     /// Whether it is not there, or null.
     pub(crate) fn is_absent(self) -> bool {
         self.present().is_none()
@@ -198,7 +213,7 @@ impl Extra {
     /// The member of this name as a `T`; `None` if there is none, or it is not one. Where a name stands twice, the last.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let mut found = None;
-        each(self.as_json(), |member, value, _| {
+        each(self.as_json(), |member, _, value| {
             if member == name {
                 found = Some(value.json);
             }
@@ -228,21 +243,16 @@ impl Extra {
 
     /// Members read as values, as a store hands them back.
     pub(crate) fn from_values(values: Map<String, Value>) -> Self {
-        let mut extra = Secret::new("");
+        let mut extra = Wiped(String::new());
         for (name, value) in values {
-            push(extra.text_mut(), &member(&name, &value));
+            push(&mut extra.0, &Value::from(name).to_string(), &value.to_string());
         }
-        Self::close(extra)
+        Self::close(&mut extra)
     }
 
-    /// Ends the text that [`push`] began.
-    fn close(mut members: Secret) -> Self {
-        if members.expose().is_empty() {
-            return Self(None);
-        }
-        members.text_mut().push('}');
+    fn close(Wiped(members): &mut Wiped) -> Self {
         // Tokens are kept for long, and most of the room may have been for members that are not here.
-        Self(Some(Secret::from(members.expose())))
+        Self(close(members).then(|| Secret::from(members.as_str())))
     }
 }
 
@@ -255,7 +265,7 @@ impl fmt::Debug for Extra {
 impl Serialize for Extra {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut values = Map::new();
-        each(self.as_json(), |name, Raw { json, .. }, _| {
+        each(self.as_json(), |name, _, Raw { json, .. }| {
             let value = serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.to_owned()));
             values.insert(name.into_owned(), value);
         });
@@ -267,18 +277,16 @@ impl Serialize for Extra {
     }
 }
 
-/// Calls `member` with the name and the value of each member, and with both as they stand; `None` if the text is not
-/// exactly one object.
-fn each<'a>(text: &'a str, mut member: impl FnMut(Cow<'a, str>, Raw<'a>, &'a str)) -> Option<()> {
+/// Calls `member` with the name of each member, the name as it stands, and the value; `None` if the text is not exactly
+/// one object.
+fn each<'a>(text: &'a str, mut member: impl FnMut(Cow<'a, str>, &'a str, Raw<'a>)) -> Option<()> {
     let mut reader = Reader::new(text);
     reader.sign(b'{').then_some(())?;
     let mut is_over = reader.sign(b'}');
     while !is_over {
-        let start = reader.at;
-        let name = reader.value()?.text()?;
+        let name = reader.value()?;
         reader.sign(b':').then_some(())?;
-        let value = reader.value()?;
-        member(name, value, text.get(start..reader.at)?);
+        member(name.text()?, name.json, reader.value()?);
         is_over = !reader.sign(b',');
         if is_over {
             reader.sign(b'}').then_some(())?;
@@ -347,15 +355,20 @@ fn plain(text: &str, is_printable: bool) -> Option<usize> {
     (fits && after.starts_with(b"\"")).then_some(inner.len().saturating_add(2))
 }
 
-/// A member as it is written.
-fn member(name: &str, value: &Value) -> String {
-    format!("{}:{value}", Value::from(name))
+/// Adds a member to the text of an object that [`close`] ends.
+fn push(members: &mut String, name: &str, value: &str) {
+    members.push(if members.is_empty() { '{' } else { ',' });
+    members.push_str(name);
+    members.push(':');
+    members.push_str(value);
 }
 
-/// Adds a member to the text of an object that [`Extra::close`] ends.
-fn push(members: &mut String, member: &str) {
-    members.push(if members.is_empty() { '{' } else { ',' });
-    members.push_str(member);
+/// Ends the text that [`push`] began, if it did.
+fn close(members: &mut String) -> bool {
+    if !members.is_empty() {
+        members.push('}');
+    }
+    !members.is_empty()
 }
 
 /// A JSON number that is not negative, in whole seconds.
@@ -383,3 +396,23 @@ const MAX_VALUES: usize = 16 * 1024;
 
 /// In bytes. A character of a form may become six in JSON.
 const MAX_FORM: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_has_one_form() {
+        let cases = [
+            (r#"{ "a" : 1 , "b" :"c d", "e":[1, 2] }"#, r#"{"a":1,"b":"c d","e":[1, 2]}"#),
+            ("{\"a\"\n:\t\"b\"}", r#"{"a":"b"}"#),
+            (r#"{"\u0061\u00e9\"":"\u0062"}"#, r#"{"aé\"":"\u0062"}"#),
+            (r#"{"asked":1}"#, "{}"),
+        ];
+        for (body, kept) in cases {
+            let ([asked], extra) = members(body.as_bytes(), ["asked"]).unwrap();
+            assert_eq!(extra.as_json(), kept, "{body}");
+            assert_eq!(asked.is_absent(), kept != "{}");
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Text that must not be printed, compared in variable time, or left in memory.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,32 +16,52 @@ use zeroize::Zeroize;
 ///
 /// Wiping covers the memory that this value owns. Copies made by moving it between stores, by an allocator that
 /// grew a buffer, by serde or by an HTTP library are beyond its reach.
-#[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(Text);
+
+enum Text {
+    Own(Wiped),
+    /// A part of a text that others have parts of, which is wiped behind the last of them.
+    Part(Arc<Wiped>, Range<usize>),
+}
+
+/// A text that is wiped when dropped. What it outgrows is not.
+pub(crate) struct Wiped(pub(crate) String);
 
 impl Secret {
     /// Takes the text over; no copy is made.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self::from(text.into())
+    }
+
+    /// A part of this text, without a copy. It keeps the whole text in memory; its clones do not.
+    pub(crate) fn part(whole: &Arc<Wiped>, part: &str) -> Self {
+        let start = part.as_ptr().addr().wrapping_sub(whole.0.as_ptr().addr());
+        let range = start..start.saturating_add(part.len());
+        let is_part = whole.0.get(range.clone()).is_some_and(|own| std::ptr::eq(own, part));
+        if is_part { Self(Text::Part(whole.clone(), range)) } else { Self::from(part) }
     }
 
     /// The secret itself. Everything done with it from here is the caller's care.
     pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// The text while it is being put together. What it outgrows is not wiped.
-    pub(crate) fn text_mut(&mut self) -> &mut String {
-        &mut self.0
+        match &self.0 {
+            Text::Own(text) => &text.0,
+            Text::Part(whole, range) => whole.0.get(range.clone()).unwrap_or_default(),
+        }
     }
 
     /// Whether `other` is the same text, in time that depends on the lengths only.
     pub fn matches(&self, other: &str) -> bool {
-        self.0.as_bytes().ct_eq(other.as_bytes()).into()
+        self.expose().as_bytes().ct_eq(other.as_bytes()).into()
     }
 }
 
-impl Drop for Secret {
+impl Clone for Secret {
+    fn clone(&self) -> Self {
+        Self::from(self.expose())
+    }
+}
+
+impl Drop for Wiped {
     fn drop(&mut self) {
         self.0.as_mut_str().zeroize();
     }
@@ -59,26 +81,26 @@ impl fmt::Display for Secret {
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {
-        Self(text)
+        Self(Text::Own(Wiped(text)))
     }
 }
 
 impl From<&str> for Secret {
     fn from(text: &str) -> Self {
-        Self(text.to_owned())
+        Self::from(text.to_owned())
     }
 }
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(self.expose())
     }
 }
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // serde's own words would quote what stands in its place.
-        String::deserialize(deserializer).map(Self).map_err(|_| D::Error::custom("a secret is a string"))
+        String::deserialize(deserializer).map(Self::from).map_err(|_| D::Error::custom("a secret is a string"))
     }
 }
 
@@ -88,6 +110,20 @@ pub(crate) const REDACTED: &str = "[redacted]";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_shares_its_memory_and_its_clone_does_not() {
+        let whole = Arc::new(Wiped("a canary and more".to_owned()));
+        let word = &whole.0[2..8];
+        let part = Secret::part(&whole, word);
+        assert!(std::ptr::eq(part.expose(), word) && part.matches("canary"));
+        assert_eq!(part.clone().expose(), word);
+        assert!(!std::ptr::eq(part.clone().expose(), word));
+        for foreign in ["canary", ""] {
+            assert_eq!(Secret::part(&whole, foreign).expose(), foreign);
+        }
+        assert_eq!(Arc::strong_count(&whole), 2);
+    }
 
     #[test]
     fn nothing_prints_it() {
