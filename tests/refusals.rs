@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use proofkey_core::{
-    Authentication, Callback, Client, Error, Exchange, MAX_BODY, MAX_CALLBACK, Pending, Remedy, Server, Session, Step,
-    TokenState, Tokens, UnixTime, Usage,
+    Authentication, Callback, Client, Discovery, Error, Exchange, MAX_BODY, MAX_CALLBACK, Pending, Remedy, Server,
+    Session, Step, TokenState, Tokens, UnixTime, Usage,
 };
 
 mod support;
 
-use support::{CODE, NOW, Octets, REDIRECT_URI, STATE, answered, client, grant, response, server};
+use support::{CODE, NOW, Octets, REDIRECT_URI, STATE, answered, client, grant, outcome, response, server};
 
 /// A login at a server with an issuer that promises nothing.
 fn pending() -> Pending {
@@ -556,6 +556,43 @@ fn a_body_may_be_this_long_and_no_longer() {
     }
 }
 
+/// The same of every other answer that is read.
+#[test]
+fn each_answer_may_be_this_long_and_no_longer() {
+    let mut server = server();
+    server.device_authorization_endpoint = Some("https://as.example.com/device_authorization".to_owned());
+    server.introspection_endpoint = Some("https://as.example.com/introspect".to_owned());
+    server.pushed_authorization_request_endpoint = Some("https://as.example.com/par".to_owned());
+    let document = serde_json::to_string(&metadata("")).unwrap();
+    let builder = Client::builder(server, "id").authentication(Authentication::basic("secret"));
+    let client = builder.redirect_uri(REDIRECT_URI).build().unwrap();
+    let device =
+        r#"{"device_code":"d","user_code":"u","verification_uri":"https://as.example.com/device","expires_in":60}"#;
+    for (length, says) in [(MAX_BODY, None), (MAX_BODY + 1, Some("the server's answer is longer than 1048576 bytes"))] {
+        let filled = |body: &str| format!("{body}{}", " ".repeat(length - body.len()));
+        for (which, outcome) in [
+            ("device", outcome(client.device(), 200, NO_HEADERS, filled(device)).map(drop)),
+            (
+                "introspection",
+                outcome(client.introspect(&"a".into()), 200, JSON, filled(r#"{"active":true}"#)).map(drop),
+            ),
+            (
+                "push",
+                outcome(
+                    client.authorize().push(),
+                    201,
+                    NO_HEADERS,
+                    filled(r#"{"request_uri":"urn:x","expires_in":60}"#),
+                )
+                .map(drop),
+            ),
+            ("discovery", outcome(Discovery::new("https://as.example.com"), 200, JSON, filled(&document)).map(drop)),
+        ] {
+            assert_eq!(outcome.err().map(|error| error.to_string()).as_deref(), says, "{which}");
+        }
+    }
+}
+
 /// A server by its metadata, as a cache or a configuration file would hold it.
 fn metadata(members: &str) -> Server {
     let json = format!(
@@ -923,6 +960,7 @@ fn tokens_that_are_refused() {
         (&named, format!(r#","token_endpoint":"https://evil.example/token"{id}"#), other_server),
         (&nameless, format!(r#","token_endpoint":"https://as.example.com/token?"{id}"#), other_server),
         (&nameless, format!(r#"{issuer},"token_endpoint":"https://evil.example/token"{id}"#), other_server),
+        (&nameless, format!("{issuer}{id}"), other_server),
         (&named, format!(r#"{issuer}{endpoint},"client_id":"another""#), other_client),
         (&nameless, format!(r#"{endpoint},"client_id":"S6BHDRKQT3""#), other_client),
     ] {
