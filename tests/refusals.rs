@@ -568,10 +568,12 @@ fn each_answer_may_be_this_long_and_no_longer() {
     let client = builder.redirect_uri(REDIRECT_URI).build().unwrap();
     let device =
         r#"{"device_code":"d","user_code":"u","verification_uri":"https://as.example.com/device","expires_in":60}"#;
+    let resource = || http::Request::get("https://api.example.com/").body(()).unwrap();
     for (length, says) in [(MAX_BODY, None), (MAX_BODY + 1, Some("the server's answer is longer than 1048576 bytes"))] {
         let filled = |body: &str| format!("{body}{}", " ".repeat(length - body.len()));
         for (which, outcome) in [
             ("device", outcome(client.device(), 200, NO_HEADERS, filled(device)).map(drop)),
+            ("call", outcome(client.call(&stored(""), resource()), 200, NO_HEADERS, filled("")).map(drop)),
             (
                 "introspection",
                 outcome(client.introspect(&"a".into()), 200, JSON, filled(r#"{"active":true}"#)).map(drop),
