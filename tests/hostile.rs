@@ -337,6 +337,14 @@ fn hostile_challenges_are_read_in_no_time() {
         let start: String = text.chars().take(20).collect();
         assert!(began.elapsed() < Duration::from_secs(5), "{start}: {:?}", began.elapsed());
     }
+    // Together they may be this long, and no longer.
+    for (length, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
+        let last = "Bearer error=invalid_token";
+        let mut headers = HeaderMap::new();
+        headers.append("www-authenticate", ",".repeat(length - last.len()).parse().expect("a value"));
+        headers.append("www-authenticate", last.parse().expect("a value"));
+        assert_eq!(Challenge::bearer(&headers).is_some(), is_read, "{length}");
+    }
     // A long header does not hide the short one before it.
     let mut headers = HeaderMap::new();
     headers.append("www-authenticate", "Bearer error=invalid_token".parse().expect("a value"));
