@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proofkey_core::{
     Authentication, Callback, Client, Discovery, Error, Exchange, MAX_BODY, MAX_CALLBACK, Pending, Remedy, Server,
-    Session, Step, TokenState, Tokens, UnixTime, Usage,
+    Session, Step, TokenState, Tokens, UnixTime, Usage, Violation,
 };
 
 mod support;
@@ -364,8 +364,13 @@ fn successes_that_are_none() {
         (r#"{@A,@B,"error":"\n"}"#, bad_error),
     ] {
         let body = body.replace("@A", r#""access_token":"a""#).replace("@B", r#""token_type":"Bearer""#);
-        let said = answered(&client(), 200, JSON, body.as_str()).expect_err(&body).to_string();
-        assert_eq!(said, why, "{body}");
+        let error = answered(&client(), 200, JSON, body.as_str()).expect_err(&body);
+        // What is no refusal may have been a success to the server.
+        let ambiguous = !matches!(error, Error::Server(_));
+        assert_eq!((error.to_string().as_str(), error.ambiguous()), (why, ambiguous), "{body}");
+    }
+    for violation in [Violation::RedirectFollowed, Violation::TooLong, Violation::TooManyValues] {
+        assert!(Error::from(violation).ambiguous());
     }
 }
 
@@ -400,8 +405,9 @@ fn statuses_that_are_no_success() {
         (600, r#"{"error":"x"}"#),
         (999, token),
     ] {
-        let said = answered(&client(), status, NO_HEADERS, body).unwrap_err().to_string();
-        assert_eq!(said, format!("the server answered HTTP {status} without an error code"), "{body}");
+        let error = answered(&client(), status, NO_HEADERS, body).unwrap_err();
+        assert_eq!(error.to_string(), format!("the server answered HTTP {status} without an error code"), "{body}");
+        assert!(!error.ambiguous(), "{body}");
     }
     for (status, body, code) in [
         (400, r#"{"error":"invalid_grant"}"#, "invalid_grant"),
