@@ -24,6 +24,7 @@ fn each_login_asks_for_its_own() {
     let logins = [
         (client.authorize().scope(["a"]), "a|https://client.example.com/cb|||"),
         (client.authorize().scope(["a"]), "a|https://client.example.com/cb|||"),
+        (client.authorize().scope(["a"]).redirect_uri("http://127.0.0.1:1/"), "a|http://127.0.0.1:1/|||"),
         (client.authorize().scope(["a", "b"]), "a b|https://client.example.com/cb|||"),
         (client.authorize(), "|https://client.example.com/cb|||"),
         (client.authorize().redirect_uri("http://127.0.0.1:1/"), "|http://127.0.0.1:1/|||"),

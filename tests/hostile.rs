@@ -382,6 +382,7 @@ fn assert_silent(what: &str, printed: &str) {
 }
 
 fn debugged(value: &impl Debug) -> String {
+    assert!(!format!("{value:?}").is_empty(), "what says nothing of itself helps nobody");
     format!("{value:?}\n{value:#?}\n{:?}\n{:#?}", Some(value), [value])
 }
 
@@ -412,8 +413,13 @@ fn no_value_prints_a_secret() {
         assert_silent("ClientBuilder", &debugged(&builder));
         let client = confidential(authentication);
         assert_silent("Client", &debugged(&client));
-        assert_silent("Authorization", &debugged(&client.authorize().scope(["photos"])));
+        let authorization = debugged(&client.authorize().scope(["photos"]).param("vendor", MEMBER));
+        assert!(authorization.contains("vendor"), "{authorization}");
+        assert_silent("Authorization", &authorization);
         let (pending, callback) = returning(&client);
+        // The first login is kept, and what it asked for not shown.
+        let kept = debugged(&client);
+        assert!(kept.contains("Prepared") && !kept.contains("photos"), "{kept}");
         assert_silent("Pending", &debugged(&pending));
         assert_silent("Callback", &debugged(&callback));
         let grant: CodeGrant = pending.accept(callback).unwrap();
@@ -564,6 +570,7 @@ fn no_exchange_prints_a_secret() {
     play("Introspection", client.introspect(&Secret::new(INTROSPECTED)), &state);
 
     play("DeviceAuthorization", client.device().param("vendor", MEMBER), &device_answer());
+    assert_silent("DevicePending", &debugged(&device_pending()));
     play("Polling", client.poll(device_pending()), &token);
 
     let mut request = Request::new(());

@@ -151,6 +151,7 @@ fn a_foreign_expiry_may_be_in_milliseconds() {
         // The year 5138 in seconds; a millisecond later, 1973 in milliseconds.
         (r#"{"access_token":"a","expires_at":100000000000}"#, 100_000_000_000),
         (r#"{"access_token":"a","expires_at":100000000001}"#, 100_000_000),
+        (r#"{"access_token":"a","issued_at":1767225600000,"expires_in":3600}"#, 1_767_229_200),
         // A lifetime is counted in seconds, whatever it is.
         (r#"{"access_token":"a","issued_at":1,"expires_in":200000000000}"#, 200_000_000_001),
     ] {
@@ -158,6 +159,10 @@ fn a_foreign_expiry_may_be_in_milliseconds() {
     }
     let own = r#"{"v":1,"access_token":"a","token_type":"Bearer","issued_at":0,"expires_at":1767229200123}"#;
     assert_eq!(ends(own), Some(1_767_229_200_123));
+    for (own, since) in [(r#""issued_at":1767229200123"#, 1_767_229_200_123_u64), (r#""created_at":1"#, 0)] {
+        let tokens: Tokens = serde_json::from_str(&format!(r#"{{"v":1,"access_token":"a",{own}}}"#)).unwrap();
+        assert_eq!(serde_json::to_value(&tokens).unwrap()["issued_at"], since, "{own}");
+    }
     // What a server made last for ages is written and read as it is.
     let tokens = answered(&client(), 200, &[], r#"{"access_token":"a","token_type":"Bearer","expires_in":1e12}"#);
     let tokens = tokens.unwrap();

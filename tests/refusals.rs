@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use proofkey_core::{
-    Authentication, Callback, Client, Error, Exchange, MAX_BODY, MAX_CALLBACK, Pending, Remedy, Server, Session, Step,
-    TokenState, Tokens, UnixTime, Usage,
+    Authentication, Callback, Client, Discovery, Error, Exchange, MAX_BODY, MAX_CALLBACK, Pending, Remedy, Server,
+    Session, Step, TokenState, Tokens, UnixTime, Usage, Violation,
 };
 
 mod support;
 
-use support::{CODE, NOW, Octets, REDIRECT_URI, STATE, answered, client, grant, response, server};
+use support::{CODE, NOW, Octets, REDIRECT_URI, STATE, answered, client, grant, outcome, response, server};
 
 /// A login at a server with an issuer that promises nothing.
 fn pending() -> Pending {
@@ -364,8 +364,13 @@ fn successes_that_are_none() {
         (r#"{@A,@B,"error":"\n"}"#, bad_error),
     ] {
         let body = body.replace("@A", r#""access_token":"a""#).replace("@B", r#""token_type":"Bearer""#);
-        let said = answered(&client(), 200, JSON, body.as_str()).expect_err(&body).to_string();
-        assert_eq!(said, why, "{body}");
+        let error = answered(&client(), 200, JSON, body.as_str()).expect_err(&body);
+        // What is no refusal may have been a success to the server.
+        let ambiguous = !matches!(error, Error::Server(_));
+        assert_eq!((error.to_string().as_str(), error.ambiguous()), (why, ambiguous), "{body}");
+    }
+    for violation in [Violation::RedirectFollowed, Violation::TooLong, Violation::TooManyValues] {
+        assert!(Error::from(violation).ambiguous());
     }
 }
 
@@ -400,8 +405,9 @@ fn statuses_that_are_no_success() {
         (600, r#"{"error":"x"}"#),
         (999, token),
     ] {
-        let said = answered(&client(), status, NO_HEADERS, body).unwrap_err().to_string();
-        assert_eq!(said, format!("the server answered HTTP {status} without an error code"), "{body}");
+        let error = answered(&client(), status, NO_HEADERS, body).unwrap_err();
+        assert_eq!(error.to_string(), format!("the server answered HTTP {status} without an error code"), "{body}");
+        assert!(!error.ambiguous(), "{body}");
     }
     for (status, body, code) in [
         (400, r#"{"error":"invalid_grant"}"#, "invalid_grant"),
@@ -553,6 +559,45 @@ fn a_body_may_be_this_long_and_no_longer() {
         (302, "the server answered with a redirect (HTTP 302), which is never followed"),
     ] {
         assert_eq!(answered(&client(), status, NO_HEADERS, filled(MAX_BODY + 1)).unwrap_err().to_string(), why);
+    }
+}
+
+/// The same of every other answer that is read.
+#[test]
+fn each_answer_may_be_this_long_and_no_longer() {
+    let mut server = server();
+    server.device_authorization_endpoint = Some("https://as.example.com/device_authorization".to_owned());
+    server.introspection_endpoint = Some("https://as.example.com/introspect".to_owned());
+    server.pushed_authorization_request_endpoint = Some("https://as.example.com/par".to_owned());
+    let document = serde_json::to_string(&metadata("")).unwrap();
+    let builder = Client::builder(server, "id").authentication(Authentication::basic("secret"));
+    let client = builder.redirect_uri(REDIRECT_URI).build().unwrap();
+    let device =
+        r#"{"device_code":"d","user_code":"u","verification_uri":"https://as.example.com/device","expires_in":60}"#;
+    let resource = || http::Request::get("https://api.example.com/").body(()).unwrap();
+    for (length, says) in [(MAX_BODY, None), (MAX_BODY + 1, Some("the server's answer is longer than 1048576 bytes"))] {
+        let filled = |body: &str| format!("{body}{}", " ".repeat(length - body.len()));
+        for (which, outcome) in [
+            ("device", outcome(client.device(), 200, NO_HEADERS, filled(device)).map(drop)),
+            ("call", outcome(client.call(&stored(""), resource()), 200, NO_HEADERS, filled("")).map(drop)),
+            (
+                "introspection",
+                outcome(client.introspect(&"a".into()), 200, JSON, filled(r#"{"active":true}"#)).map(drop),
+            ),
+            (
+                "push",
+                outcome(
+                    client.authorize().push(),
+                    201,
+                    NO_HEADERS,
+                    filled(r#"{"request_uri":"urn:x","expires_in":60}"#),
+                )
+                .map(drop),
+            ),
+            ("discovery", outcome(Discovery::new("https://as.example.com"), 200, JSON, filled(&document)).map(drop)),
+        ] {
+            assert_eq!(outcome.err().map(|error| error.to_string()).as_deref(), says, "{which}");
+        }
     }
 }
 
@@ -931,6 +976,7 @@ fn tokens_that_are_refused() {
         (&named, format!(r#","token_endpoint":"https://evil.example/token"{id}"#), other_server),
         (&nameless, format!(r#","token_endpoint":"https://as.example.com/token?"{id}"#), other_server),
         (&nameless, format!(r#"{issuer},"token_endpoint":"https://evil.example/token"{id}"#), other_server),
+        (&nameless, format!("{issuer}{id}"), other_server),
         (&named, format!(r#"{issuer}{endpoint},"client_id":"another""#), other_client),
         (&nameless, format!(r#"{endpoint},"client_id":"S6BHDRKQT3""#), other_client),
     ] {

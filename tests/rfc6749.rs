@@ -240,6 +240,7 @@ fn s3_3_scope_is_a_list() {
     let tokens = answered(&client(), 200, &[], TOKENS.replace('}', r#","scope":"Photos videos"}"#)).unwrap();
     let granted = tokens.scope().unwrap();
     assert!(granted.contains("Photos") && granted.contains("videos") && !granted.contains("photos"));
+    assert_eq!(granted.to_string(), "Photos videos");
 }
 
 /// Section 3.3: "scope-token = 1*( %x21 / %x23-5B / %x5D-7E )".
@@ -466,7 +467,7 @@ fn s5_1_there_is_an_access_token() {
 fn s5_1_the_token_type_is_case_insensitive() {
     for spelled in ["Bearer", "bearer", "BEARER", "bEaReR"] {
         let tokens = answered(&client(), 200, &[], TOKENS.replace("Bearer", spelled)).unwrap();
-        assert_eq!((tokens.token_type(), tokens.token_type().as_str()), (TokenType::Bearer, "Bearer"));
+        assert_eq!((tokens.token_type(), tokens.token_type().to_string().as_str()), (TokenType::Bearer, "Bearer"));
     }
     let refused = answered(&client(), 200, &[], r#"{"access_token":"a"}"#);
     assert!(matches!(refused, Err(Error::Violation(Violation::Missing("token_type")))));

@@ -79,3 +79,21 @@ fn s2_2_a_refresh_names_them_again() {
     assert_eq!(values(sent.body(), "resource"), [CALENDAR, CONTACTS]);
     assert!(values(support::request(own.credentials()).body(), "resource").is_empty());
 }
+
+/// The same of tokens for a device and for the client itself.
+#[test]
+fn s2_2_the_tokens_of_each_grant_remember_them() {
+    let own = support::client_at_all_endpoints(proofkey_core::Authentication::basic("secret"));
+    let device =
+        r#"{"device_code":"d","user_code":"u","verification_uri":"https://as.example.com/device","expires_in":60}"#;
+    let pending = support::outcome(own.device().resource(CALENDAR), 200, &[], device).unwrap();
+    let body = r#"{"access_token":"a","token_type":"Bearer","refresh_token":"r"}"#;
+    let given = [
+        support::outcome(own.credentials().resource(CALENDAR), 200, &[], body),
+        support::outcome(own.poll(pending), 200, &[], body),
+    ];
+    for tokens in given {
+        let sent = support::request(own.refresh(&tokens.unwrap()).unwrap());
+        assert_eq!(values(sent.body(), "resource"), [CALENDAR]);
+    }
+}

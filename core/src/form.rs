@@ -200,6 +200,19 @@ mod tests {
         assert_eq!(form.into_text(), "https://as.example/authorize?a=b");
     }
 
+    /// A buffer that grew by itself would leave its old bytes behind, not wiped.
+    #[test]
+    fn room_is_made_before_it_is_needed_and_not_sooner() {
+        let longest = "name".len() + 3 * "value".len() + 2;
+        let mut form = Form::default();
+        form.pair("name", "value");
+        assert!(form.0.capacity() >= longest);
+        let mut form = Form::with_capacity(longest);
+        let room = form.0.capacity();
+        form.pair("name", "value");
+        assert_eq!((room, form.0.capacity()), (longest, longest));
+    }
+
     #[test]
     fn what_was_encoded_is_decoded() {
         let text: String = (0..=0x2FF).filter_map(char::from_u32).collect();

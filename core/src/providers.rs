@@ -1132,4 +1132,13 @@ mod tests {
         let reddit = Provider::named("reddit").unwrap().server(&[]).unwrap().unwrap();
         assert_eq!(reddit.code_challenge_methods_supported, None);
     }
+
+    #[test]
+    fn tokens_can_be_given_back_to_these() {
+        let revoke = |provider: &&Provider| {
+            provider.server(SAMPLES).unwrap().is_some_and(|server| server.revocation_endpoint.is_some())
+        };
+        let names: Vec<_> = Provider::all().iter().filter(revoke).map(|provider| provider.name).collect();
+        assert_eq!(names, ["cognito-domain", "twitch", "apple", "x", "reddit", "zoom", "line", "box", "asana"]);
+    }
 }

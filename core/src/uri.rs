@@ -233,7 +233,15 @@ mod tests {
         ] {
             assert!(!is_public(&Url::parse(&format!("https://{host}/")).unwrap()), "{host}");
         }
-        for host in ["as.example", "8.8.8.8", "[2606:4700::1111]", "localhost.example"] {
+        for host in [
+            "as.example",
+            "8.8.8.8",
+            "192.1.1.1",
+            "198.1.1.1",
+            "[2606:4700::1111]",
+            "[2001:4860:4860::8888]",
+            "localhost.example",
+        ] {
             assert!(is_public(&Url::parse(&format!("https://{host}/")).unwrap()), "{host}");
         }
     }
