@@ -63,6 +63,8 @@ fuzz_target!(|input: (u16, &str)| {
         let query = format!("code={}&state={}&iss={}", encode(&secret), pending.state(), encode(ISSUER));
         let url = format!("{REDIRECT_URI}?{query}");
         look("a callback", || drop(Callback::parse(&query)));
+        let refused = format!("{query}&code=%ff");
+        look("what is refused", || drop(Callback::parse(&refused)));
         let Ok(callback) = look("a whole URL", || Callback::parse(&url)) else { return };
         let Ok(grant) = look("a grant", || pending.accept(callback)) else { panic!("it is the answer") };
         let token = format!(

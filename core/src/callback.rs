@@ -9,13 +9,11 @@
 //! [`Pending::accept`] looks at the meaning, in the order of belief: the state, the issuer, the server's error, the code.
 //! Nothing of a response with the wrong state or issuer is told. Refused always: tokens in the callback.
 
-use std::borrow::Cow;
-
 use url::Url;
 
 use crate::code::CodeGrant;
 use crate::error::{CallbackError, Error, Violation};
-use crate::form;
+use crate::form::{self, Decoded};
 use crate::parameter::{FOREIGN, RESPONSE, is_printable, is_response};
 use crate::pending::Pending;
 use crate::refusal::{ErrorCode, ServerError};
@@ -57,12 +55,12 @@ impl Callback {
             return Err(CallbackError::TooLong.into());
         }
         let (place, query) = split(input)?;
-        let mut found: [Option<Cow<'_, str>>; RESPONSE.len()] = Default::default();
+        let mut found: [Option<Decoded<'_>>; RESPONSE.len()] = Default::default();
         for (name, value) in form::pairs(query) {
             // What is no name that we know is not ours to read.
             let Some(name) = name else { continue };
-            let Some((name, slot)) = RESPONSE.into_iter().zip(&mut found).find(|(known, _)| *known == name) else {
-                match FOREIGN.into_iter().find(|foreign| *foreign == name) {
+            let Some((name, slot)) = RESPONSE.into_iter().zip(&mut found).find(|(known, _)| **known == *name) else {
+                match FOREIGN.into_iter().find(|foreign| **foreign == *name) {
                     Some(name) if value.as_deref() != Some("") => return Err(CallbackError::Unexpected(name).into()),
                     _ => continue,
                 }
@@ -70,7 +68,7 @@ impl Callback {
             let value = match value {
                 Some(value) => value,
                 // The words beside an error are no reason to lose it.
-                None if name.starts_with("error_") => Cow::default(),
+                None if name.starts_with("error_") => Decoded::AsItStood(""),
                 None => return Err(CallbackError::NotUtf8.into()),
             };
             // RFC 6749 section 3.1: "Request and response parameters MUST NOT be included more than once."
@@ -92,8 +90,8 @@ impl Callback {
             }
         };
         let location = place.map(|place| Location { place, others: others(query) });
-        let brought = [state, issuer, code].map(Option::unwrap_or_default);
-        Ok(Self { location, brought: Brought::new(brought.each_ref().map(AsRef::as_ref)), refused })
+        let brought = [&state, &issuer, &code].map(|text| text.as_deref().unwrap_or_default());
+        Ok(Self { location, brought: Brought::new(brought), refused })
     }
 
     /// The state, to find the login by; empty if there is none. Look it up in this browser's own session.

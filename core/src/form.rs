@@ -8,9 +8,11 @@
 //! decoders read alike. Read: `+` and `%20` are spaces, decoded exactly once, a malformed `%` stands for itself, and
 //! what is not UTF-8 is refused instead of replaced.
 
-use std::borrow::Cow;
+use std::ops::Deref;
 
 use zeroize::Zeroize;
+
+use crate::secret::Wiped;
 
 /// A form being written. It may hold secrets: a buffer that was outgrown is wiped.
 #[derive(Default)]
@@ -112,7 +114,7 @@ pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
 }
 
 /// The pairs of a query or form, decoded; `None` stands for what is not UTF-8.
-pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (Option<Cow<'_, str>>, Option<Cow<'_, str>>)> {
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (Option<Decoded<'_>>, Option<Decoded<'_>>)> {
     let mut rest = Some(text);
     let pairs = std::iter::from_fn(move || {
         let (pair, after) = cut(rest?, b'&');
@@ -134,12 +136,35 @@ pub(crate) fn cut(text: &str, sign: u8) -> (&str, Option<&str>) {
     }
 }
 
+/// A name or a value, decoded; it may be a secret.
+pub(crate) enum Decoded<'a> {
+    AsItStood(&'a str),
+    Own(Wiped),
+}
+
+impl Deref for Decoded<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::AsItStood(text) => text,
+            Self::Own(Wiped(text)) => text,
+        }
+    }
+}
+
+impl PartialEq for Decoded<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
 /// Decodes once; `None` if the bytes are not UTF-8.
-pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decode(text: &str) -> Option<Decoded<'_>> {
     let next_sign = |bytes| memchr::memchr2(b'+', b'%', bytes);
     let mut rest = text.as_bytes();
     if next_sign(rest).is_none() {
-        return Some(Cow::Borrowed(text));
+        return Some(Decoded::AsItStood(text));
     }
     let mut bytes = Vec::with_capacity(text.len());
     while let Some((run, [sign, after @ ..])) = next_sign(rest).and_then(|at| rest.split_at_checked(at)) {
@@ -155,7 +180,8 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
         rest = behind;
     }
     bytes.extend_from_slice(rest);
-    String::from_utf8(bytes).ok().map(Cow::Owned)
+    let decoded = String::from_utf8(bytes).map(Wiped);
+    decoded.map_err(|error| error.into_bytes().as_mut_slice().zeroize()).ok().map(Decoded::Own)
 }
 
 /// RFC 3986 section 2.3, looked up: every byte that is sent is asked about.
@@ -218,7 +244,7 @@ mod tests {
         let text: String = (0..=0x2FF).filter_map(char::from_u32).collect();
         let mut bytes = Vec::new();
         encode(&text, &mut bytes);
-        assert_eq!(decode(std::str::from_utf8(&bytes).unwrap()).unwrap(), text);
+        assert_eq!(*decode(std::str::from_utf8(&bytes).unwrap()).unwrap(), *text);
     }
 
     #[test]
@@ -242,7 +268,8 @@ mod tests {
 
     #[test]
     fn empty_pairs_are_skipped_and_lone_names_have_empty_values() {
-        let read: Vec<_> = pairs("&&a&=b&c=d=e&").map(|(name, value)| (name.unwrap(), value.unwrap())).collect();
-        assert_eq!(read, [("a".into(), "".into()), ("".into(), "b".into()), ("c".into(), "d=e".into())]);
+        let read: Vec<_> =
+            pairs("&&a&=b&c=d=e&").map(|(name, value)| format!("{} {}", &*name.unwrap(), &*value.unwrap())).collect();
+        assert_eq!(read, ["a ", " b", "c d=e"]);
     }
 }

@@ -75,7 +75,7 @@ pub(crate) fn from_form(body: &[u8]) -> Option<Wiped> {
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
     let mut members = Wiped(String::new());
     for (name, value) in form::pairs(text.trim_ascii()) {
-        push(&mut members.0, &Value::from(name?).to_string(), &Value::from(value?).to_string());
+        push(&mut members.0, &Value::from(&*name?).to_string(), &Value::from(&*value?).to_string());
     }
     close(&mut members.0).then_some(members)
 }

@@ -100,7 +100,7 @@ fn authorize(tokens: &Tokens, target: &Uri, headers: &HeaderMap) -> Result<Heade
         uri::secure(&target.to_string()).map_err(Usage::Resource)?;
     }
     // RFC 6750 section 2: "Clients MUST NOT use more than one method to transmit the token in each request."
-    let is_token = |query| form::pairs(query).any(|(name, _)| name.is_some_and(|name| name == "access_token"));
+    let is_token = |query| form::pairs(query).any(|(name, _)| name.is_some_and(|name| *name == *"access_token"));
     if headers.contains_key(AUTHORIZATION) || headers.contains_key(DPOP) || target.query().is_some_and(is_token) {
         return Err(Usage::SecondCredential.into());
     }
