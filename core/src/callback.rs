@@ -77,21 +77,22 @@ impl Callback {
             }
         }
         // RFC 6749 section 3.1: "Parameters sent without a value MUST be treated as if they were omitted".
-        let [code, state, issuer, error, description, uri] = found.map(|value| value.filter(|text| !text.is_empty()));
-        let refused = match (&code, error) {
+        let [code, state, issuer, error, description, uri] =
+            found.each_ref().map(|value| value.as_deref().filter(|text| !text.is_empty()));
+        let refused = match (code, error) {
             (Some(_), Some(_)) => return Err(CallbackError::CodeAndError.into()),
             (None, None) => return Err(CallbackError::Missing.into()),
             (Some(code), None) if is_printable(code) => None,
             (Some(_), None) => return Err(CallbackError::Invalid("code").into()),
             (None, Some(error)) => {
-                let code = ErrorCode::parse(&error).ok_or(CallbackError::Invalid("error"))?;
-                let error = ServerError::new(None, code, description.as_deref(), uri.as_deref(), None);
-                Some(error.without(state.as_deref().into_iter()))
+                let code = ErrorCode::parse(error).ok_or(CallbackError::Invalid("error"))?;
+                let error = ServerError::new(None, code, description, uri, None);
+                Some(error.without(state.into_iter()))
             }
         };
         let location = place.map(|place| Location { place, others: others(query) });
-        let brought = [&state, &issuer, &code].map(|text| text.as_deref().unwrap_or_default());
-        Ok(Self { location, brought: Brought::new(brought), refused })
+        let brought = Brought::new([state, issuer, code].map(Option::unwrap_or_default));
+        Ok(Self { location, brought, refused })
     }
 
     /// The state, to find the login by; empty if there is none. Look it up in this browser's own session.
