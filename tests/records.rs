@@ -148,10 +148,10 @@ fn a_foreign_expiry_may_be_in_milliseconds() {
         (r#"{"access_token":"a","expires_at":"1767229200999"}"#, 1_767_229_200),
         (r#"{"access_token":"a","expires":1767229200000}"#, 1_767_229_200),
         (r#"{"access_token":"a","expires_at":1767229200}"#, 1_767_229_200),
+        (r#"{"access_token":"a","issued_at":1767225600000,"expires_in":3600}"#, 1_767_229_200),
         // The year 5138 in seconds; a millisecond later, 1973 in milliseconds.
         (r#"{"access_token":"a","expires_at":100000000000}"#, 100_000_000_000),
         (r#"{"access_token":"a","expires_at":100000000001}"#, 100_000_000),
-        (r#"{"access_token":"a","issued_at":1767225600000,"expires_in":3600}"#, 1_767_229_200),
         // A lifetime is counted in seconds, whatever it is.
         (r#"{"access_token":"a","issued_at":1,"expires_in":200000000000}"#, 200_000_000_001),
     ] {

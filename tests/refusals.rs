@@ -112,8 +112,8 @@ fn callbacks_that_are_refused() {
         // What a server says is shown without what a terminal obeys.
         ("error=x&state=S&error_description=a%1B%5B2J%0Ab", "the server refused: x: a\\u{1b}[2J\\u{a}b"),
         (
-            "error=x&state=S&error_description=a%E2%80%AEb%E2%80%8Fc%EF%BB%BF",
-            "the server refused: x: a\\u{202e}b\\u{200f}c\\u{feff}",
+            "error=x&state=S&error_description=a%E2%80%AEb%E2%80%8Fc%EF%BB%BF%D8%9C%E2%81%A9",
+            "the server refused: x: a\\u{202e}b\\u{200f}c\\u{feff}\\u{61c}\\u{2069}",
         ),
     ] {
         let said = returned(query).expect_err(query).to_string();
@@ -137,6 +137,7 @@ fn callbacks_to_another_place_are_refused() {
         ("https://client.example.com/cb/../x?code=C&state=S", elsewhere),
         ("https://user@client.example.com/cb?code=C&state=S", elsewhere),
         ("com.example.app:/cb?code=C&state=S", elsewhere),
+        ("com.example.my-app+x:/cb?code=C&state=S", elsewhere),
         // A place that two parsers would see in two places.
         ("https://client.example.com\\@evil.example/cb?code=C&state=S", url),
         ("https:/\\evil.example/cb?code=C&state=S", url),
@@ -246,6 +247,7 @@ fn what_cannot_be_shown_of_an_error_is_dropped() {
         ("error_uri=//evil.example", None, None),
         ("error_uri=https://user:pw@as.example.com/", None, None),
         ("error_uri=https://as.example.com/a%20b", None, None),
+        ("error_uri=https://as.example.com/e%23a%5Cb", None, None),
         ("error_uri=https://as.example.com/e%23codes", None, Some("https://as.example.com/e#codes")),
         ("error_description=%E2%82%AC", Some("€"), None),
     ] {
@@ -474,6 +476,25 @@ fn what_to_do_about_a_refusal() {
         (200, NO_HEADERS, "", Remedy::Report),
     ] {
         assert_eq!(answered(&client(), status, headers, body).unwrap_err().remedy(), remedy, "{status} {body}");
+    }
+    for (codes, remedy) in [
+        ("server_error temporarily_unavailable authorization_pending slow_down", later(Some(120))),
+        (
+            "invalid_grant access_denied login_required interaction_required consent_required account_selection_required
+                insufficient_user_authentication invalid_request_uri expired_token",
+            Remedy::LogInAgain,
+        ),
+        (
+            "invalid_request invalid_client unauthorized_client unsupported_grant_type unsupported_response_type
+                invalid_scope invalid_target invalid_authorization_details unsupported_token_type",
+            Remedy::FixConfiguration,
+        ),
+        ("invalid_token insufficient_scope", Remedy::Report),
+    ] {
+        for code in codes.split_whitespace() {
+            let refused = answered(&client(), 400, wait, format!(r#"{{"error":"{code}"}}"#));
+            assert_eq!(refused.unwrap_err().remedy(), remedy, "{code}");
+        }
     }
     let refused = answered(&client(), 403, wait, r#"{"error":"x"}"#);
     let Err(Error::Server(error)) = refused else { panic!("{refused:?}") };
