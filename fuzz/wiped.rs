@@ -74,6 +74,9 @@ fuzz_target!(|input: (u16, &str)| {
             let words = format!(r#"{{"error":"invalid_grant","error_description":"of {secret}: {secret}"}}"#);
             run(client.refresh(&tokens).expect("a refresh"), StatusCode::BAD_REQUEST, words.clone().into_bytes());
             run(client.revoke(&tokens).expect("a revocation"), status, words.into_bytes());
+            let mut refused = client.refresh(&tokens).expect("a refresh").param("state", "not to be given");
+            look("a refused request", || drop(refused.next_request(NOW, &mut Counting(0))));
+            drop(refused);
             look("tokens", || drop(tokens));
         }
         run(client.introspect(&Secret::new(secret.as_str())), status, secret.clone().into_bytes());
