@@ -79,6 +79,14 @@ fuzz_target!(|input: (u16, &str)| {
             drop(refused);
             look("tokens", || drop(tokens));
         }
+        let forgiving = oracle::client(server(), copy.clone(), Quirks::none().token_response_form_encoded());
+        let pending = oracle::login(&forgiving);
+        let query = format!("code=a&state={}&iss={}", pending.state(), encode(ISSUER));
+        let Ok(grant) = pending.accept(Callback::parse(&query).expect("a callback")) else {
+            panic!("it is the answer")
+        };
+        let token = format!("access_token={}&token_type=bearer&scope={}", encode(&secret), encode(&suffix));
+        drop(run(forgiving.exchange(grant), status, token.into_bytes()));
         run(client.introspect(&Secret::new(secret.as_str())), status, secret.clone().into_bytes());
         // Not the client itself: what moves into it takes along, where it holds nothing, what was on the stack.
         look("a client's credentials", || drop(copy));

@@ -587,6 +587,7 @@ fn no_resource_prints_its_query() {
     let challenged = format!(r#"Bearer resource_metadata="https://api.example.com/metadata?key={VERIFIER}""#);
     let headers = [(http::header::WWW_AUTHENTICATE, challenged.parse().unwrap())].into_iter().collect();
     let challenge = Challenge::bearer(&headers).unwrap();
+    assert_silent("BearerChallenge", &debugged(&challenge));
     let server = "https://as.example.com";
     let about = json!({ "resource": resource, "authorization_servers": [server] }).to_string();
     let endpoint = "https://as.example.com/token";
@@ -607,7 +608,12 @@ fn no_resource_prints_its_query() {
         assert_eq!(found.resource, resource);
         assert_silent("ProtectedResource", &debugged(&found));
     }
-    for odd in [format!("https://u:{VERIFIER}@h"), format!("https://h#{VERIFIER}"), format!("{VERIFIER} :")] {
+    for odd in [
+        format!("https://u:{VERIFIER}@h"),
+        format!("https://h#{VERIFIER}"),
+        format!("{VERIFIER} :"),
+        format!("urn:{VERIFIER}"),
+    ] {
         assert_silent("ResourceDiscovery", &debugged(&ResourceDiscovery::new(odd)));
     }
     assert_silent("Authorization", &debugged(&client().authorize().resource(&resource)));

@@ -371,6 +371,10 @@ fn successes_that_are_none() {
         let ambiguous = !matches!(error, Error::Server(_));
         assert_eq!((error.to_string().as_str(), error.ambiguous()), (why, ambiguous), "{body}");
     }
+    // What is no object has no members to be counted.
+    let list = format!("[0{}]", ",0".repeat(16 * 1024));
+    let error = answered(&client(), 200, JSON, list).unwrap_err();
+    assert!(matches!(error, Error::Violation(Violation::NotJson)), "{error}");
     for violation in [Violation::RedirectFollowed, Violation::TooLong, Violation::TooManyValues] {
         assert!(Error::from(violation).ambiguous());
     }
@@ -1202,6 +1206,12 @@ fn introspections_that_are_no_answer() {
     ] {
         assert_eq!(introspected(status, body).expect_err(body).to_string(), why, "{status} {body}");
     }
+    // An empty token is in every text; nothing is taken out for it.
+    let mut exchange = knowing().introspect(&"".into());
+    let _request = exchange.next_request(NOW, &mut Octets::appendix_b()).expect("a request");
+    let refused = r#"{"error":"invalid_request","error_description":"no token"}"#;
+    let error = exchange.handle_response(response(400, JSON, refused)).expect_err("a refusal").to_string();
+    assert_eq!(error, "the server refused: invalid_request (HTTP 400): no token");
 }
 
 #[test]

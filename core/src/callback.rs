@@ -11,7 +11,7 @@
 
 use url::Url;
 
-use crate::code::CodeGrant;
+use crate::code::{Brought, CodeGrant};
 use crate::error::{CallbackError, Error, Violation};
 use crate::form::{self, Decoded};
 use crate::parameter::{FOREIGN, RESPONSE, is_printable, is_response};
@@ -25,14 +25,6 @@ pub struct Callback {
     location: Option<Location>,
     brought: Brought,
     refused: Option<ServerError>,
-}
-
-/// The state, then the issuer, then the code, in one text that is wiped; empty is what did not come.
-#[derive(Debug)]
-pub(crate) struct Brought {
-    texts: Secret,
-    state_end: usize,
-    issuer_end: usize,
 }
 
 /// Where it came to, where the whole URL was given.
@@ -98,26 +90,6 @@ impl Callback {
     /// The state, to find the login by; empty if there is none. Look it up in this browser's own session.
     pub fn state(&self) -> &str {
         self.brought.state()
-    }
-}
-
-impl Brought {
-    fn new([state, issuer, code]: [&str; 3]) -> Self {
-        let state_end = state.len();
-        let issuer_end = state_end.saturating_add(issuer.len());
-        Self { texts: Secret::from([state, issuer, code].concat()), state_end, issuer_end }
-    }
-
-    fn state(&self) -> &str {
-        self.texts.expose().get(..self.state_end).unwrap_or_default()
-    }
-
-    fn issuer(&self) -> Option<&str> {
-        self.texts.expose().get(self.state_end..self.issuer_end).filter(|text| !text.is_empty())
-    }
-
-    pub(crate) fn code(&self) -> &str {
-        self.texts.expose().get(self.issuer_end..).unwrap_or_default()
     }
 }
 

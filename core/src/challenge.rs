@@ -13,6 +13,7 @@
 //! parameter, and half a challenge is none.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -21,6 +22,7 @@ use http::header::WWW_AUTHENTICATE;
 use crate::json;
 use crate::refusal::ErrorCode;
 use crate::scope::Scope;
+use crate::uri;
 
 /// One challenge of a response: a scheme and what goes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +97,7 @@ impl Challenge {
 
 /// What a resource asks of a bearer token. All of it is the resource's word only: whether to ask for more scope because
 /// it said so is the application's to decide (RFC 9728 section 7.2).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BearerChallenge {
     /// Why the request was refused (RFC 6750 section 3.1): `invalid_token`, `insufficient_scope`, ..
@@ -112,6 +114,21 @@ pub struct BearerChallenge {
     pub acr_values: Option<String>,
     /// How long ago that may have been (RFC 9470 section 3).
     pub max_age: Option<Duration>,
+}
+
+/// Shows no query: that of a resource may hold a key.
+impl fmt::Debug for BearerChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerChallenge")
+            .field("error", &self.error)
+            .field("error_description", &self.error_description)
+            .field("scope", &self.scope)
+            .field("realm", &self.realm)
+            .field("resource_metadata", &self.resource_metadata.as_deref().map(uri::shown))
+            .field("acr_values", &self.acr_values)
+            .field("max_age", &self.max_age)
+            .finish()
+    }
 }
 
 /// A parameter that breaks off.

@@ -10,12 +10,12 @@
 //! It is sent once: whether a lost request was acted upon cannot be known, and a code used twice may revoke the tokens
 //! (RFC 6749 section 4.1.2).
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::{Request, Response};
 use rand_core::CryptoRng;
 
-use crate::callback::Brought;
 use crate::endpoint::{self, Granted};
 use crate::error::{CallbackError, Error, Usage};
 use crate::exchange::{Body, Exchange, Step, Turn};
@@ -23,6 +23,7 @@ use crate::form::Form;
 use crate::parameter::Parameters;
 use crate::pending::Pending;
 use crate::registration::Registration;
+use crate::secret::{REDACTED, Secret};
 use crate::time::UnixTime;
 use crate::token::Tokens;
 
@@ -32,6 +33,39 @@ use crate::token::Tokens;
 pub struct CodeGrant {
     pub(crate) brought: Brought,
     pub(crate) login: Pending,
+}
+
+/// What a callback brought: the state, then the issuer, then the code, in one text that is wiped; empty is what did not come.
+pub(crate) struct Brought {
+    texts: Secret,
+    state_end: usize,
+    issuer_end: usize,
+}
+
+impl Brought {
+    pub(crate) fn new([state, issuer, code]: [&str; 3]) -> Self {
+        let state_end = state.len();
+        let issuer_end = state_end.saturating_add(issuer.len());
+        Self { texts: Secret::from([state, issuer, code].concat()), state_end, issuer_end }
+    }
+
+    pub(crate) fn state(&self) -> &str {
+        self.texts.expose().get(..self.state_end).unwrap_or_default()
+    }
+
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.texts.expose().get(self.state_end..self.issuer_end).filter(|text| !text.is_empty())
+    }
+
+    fn code(&self) -> &str {
+        self.texts.expose().get(self.issuer_end..).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Brought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
 }
 
 /// The exchange of a code for tokens; made by [`Client::exchange`](crate::Client::exchange).

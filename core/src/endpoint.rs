@@ -130,7 +130,7 @@ fn read_tokens(
     if let Some(error) = server_error(head, asked, error, description, uri)? {
         return Err(error.into());
     }
-    // Tokens are kept for long: with them the whole answer, but only where it is little else.
+    // Tokens are kept for long: with them the whole answer, but only where at least half of it is tokens.
     let length: usize = [access_token, refresh_token, id_token].map(Member::length).iter().sum();
     let is_little_else = text.0.capacity() / 2 <= length;
     let token = |member: Member<'_>| -> Result<Option<Secret>, Violation> {

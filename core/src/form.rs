@@ -127,7 +127,7 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (Option<Decoded<'_>>, Op
     })
 }
 
-/// What stands before the first of these signs, and what behind it, if there is one.
+/// What stands before the first of this sign, and what behind it, if there is one.
 pub(crate) fn cut(text: &str, sign: u8) -> (&str, Option<&str>) {
     let at = memchr::memchr(sign, text.as_bytes());
     match at.and_then(|at| Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))) {

@@ -17,6 +17,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::error::Violation;
 use crate::form;
@@ -38,7 +39,7 @@ pub(crate) fn members_of<'a, const N: usize>(
 ) -> Result<([Member<'a>; N], Extra), Violation> {
     // RFC 8259 section 8.1: "implementations .. MAY ignore the presence of a byte order mark".
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    let is_long_object = text.len() > MAX_VALUES && Reader::new(text).sign(b'{');
+    let is_long_object = text.len() > MAX_VALUES && text.trim_ascii_start().starts_with('{');
     if is_long_object && memchr::memchr3_iter(b',', b'[', b'{', text.as_bytes()).nth(MAX_VALUES).is_some() {
         return Err(Violation::TooManyValues);
     }
@@ -73,11 +74,20 @@ pub(crate) fn from_form(body: &[u8]) -> Option<Wiped> {
         return None;
     }
     let text = str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'))?;
-    let mut members = Wiped(String::new());
+    // A byte takes six at most, and a pair six more than its texts: nothing is outgrown.
+    let mut object = Zeroizing::new(Vec::with_capacity(text.len().saturating_mul(6).saturating_add(8)));
     for (name, value) in form::pairs(text.trim_ascii()) {
-        push(&mut members.0, &Value::from(&*name?).to_string(), &Value::from(&*value?).to_string());
+        let before = if object.is_empty() { b'{' } else { b',' };
+        object.push(before);
+        serde_json::to_writer(&mut *object, &*name?).ok()?;
+        object.push(b':');
+        serde_json::to_writer(&mut *object, &*value?).ok()?;
     }
-    close(&mut members.0).then_some(members)
+    if object.is_empty() {
+        return None;
+    }
+    object.push(b'}');
+    String::from_utf8(std::mem::take(&mut *object)).ok().map(Wiped)
 }
 
 /// A member of an object: its name, and its value as it stands, if it is there.
@@ -94,7 +104,7 @@ struct Raw<'a> {
     /// Whether it is a string in which nothing is escaped.
     is_plain: bool,
     /// Whether it is known to be such a string, of printable ASCII alone.
-    is_printable: bool,
+    known_printable: bool,
 }
 
 impl<'a> Member<'a> {
@@ -107,7 +117,7 @@ impl<'a> Member<'a> {
     /// `1*VSCHAR`).
     pub(crate) fn token(self) -> Result<Option<Cow<'a, str>>, Violation> {
         let Some(text) = self.text()? else { return Ok(None) };
-        let is_printable = self.value.is_some_and(|value| value.is_printable) || is_printable(&text);
+        let is_printable = self.value.is_some_and(|value| value.known_printable) || is_printable(&text);
         let is_blank = text.bytes().all(|byte| byte == b' ');
         if is_printable && !is_blank { Ok(Some(text)) } else { Err(self.invalid()) }
     }
@@ -319,10 +329,10 @@ impl<'a> Reader<'a> {
         };
         self.at = self.at.saturating_add(json.len());
         let is_plain = length.is_some();
-        Some(Raw { json, is_plain, is_printable: is_plain && self.is_printable })
+        Some(Raw { json, is_plain, known_printable: is_plain && self.is_printable })
     }
 
-    /// Whether this sign comes next; it is then read, and the whitespace on both sides of it.
+    /// Whether this sign comes next, behind whitespace that is passed over; it is then read, and whitespace behind it.
     fn sign(&mut self, sign: u8) -> bool {
         self.skip_whitespace();
         let is_next = self.next() == Some(sign);

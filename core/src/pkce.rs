@@ -65,8 +65,8 @@ impl Verifier {
     }
 }
 
-/// The text of 32 octets: 43 characters. Put together where it can be wiped; `encode` by itself would do, in zeroed memory,
-/// for which allocators have no short way.
+/// The text of 32 octets: 43 characters. On the stack first, for `encode` asks for zeroed memory, for which allocators have no
+/// short way.
 pub(crate) fn base64url(octets: &[u8; 32]) -> String {
     let mut text = [0; 43];
     let written = URL_SAFE_NO_PAD.encode_slice(octets, &mut text);

@@ -80,7 +80,8 @@ impl ServerError {
             // A code that contains a short secret does so by chance.
             let code = self.code.as_str();
             if secret.len() >= SHORTEST_SECRET && (code.contains(secret) || is_in(code)) {
-                self.code = ErrorCode(Cow::Borrowed(REDACTED));
+                let code = std::mem::replace(&mut self.code.0, Cow::Borrowed(REDACTED));
+                code.into_owned().zeroize();
             }
         }
         self.uri = self.uri.filter(|uri| uri.len() <= LONGEST_TEXT);

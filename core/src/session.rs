@@ -178,7 +178,7 @@ impl Session {
     ///
     /// New tokens replace the old ones, and are handed out from here on: store them first, so that nobody uses what a
     /// crash would forget. A dead grant ([`Remedy::LogInAgain`]) ends the session. After anything else the old ones stay,
-    /// and the next try waits as long as the server asked, or twice as long as the one before, up to a minute. There is no
+    /// and the next try waits as long as the server asked, or longer with each failure, up to about a minute. There is no
     /// last try, because a server or a configuration may be put right while the session runs. Until then each try is a
     /// failure to be told, and between two of them [`next`](Self::next) says [`Next::Later`].
     ///
@@ -213,7 +213,7 @@ impl Session {
         }
     }
 
-    /// No answer came to a refresh that may have reached the server: its refresh token may be spent, or may be good still.
+    /// No answer came, or none that is any good, to a refresh that may have reached the server: its refresh token may be spent, or may be good still.
     /// `remedy` is the failure's.
     ///
     /// The first time this is [`complete`](Self::complete) with that remedy, and the refresh is tried once more. The second
@@ -316,7 +316,7 @@ impl Session {
 /// Longer-lived tokens are renewed this many seconds before their end.
 const LONGEST_LEAD: u64 = 60;
 
-/// Unless the server asks for more, a failing refresh is tried again at least this often.
+/// Unless the server asks for more, a failing refresh is tried again about this often at least.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 
 /// A refresh token is sent again after one answer was lost (the server may have acted on it), and never after two.

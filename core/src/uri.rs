@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::Uri;
 use http::uri::{Authority, Scheme};
 use url::{Host, Url};
+use zeroize::Zeroize;
 
 use crate::form::is_unreserved;
 
@@ -53,7 +54,8 @@ pub(crate) fn page(text: &str) -> Result<(), &'static str> {
     if !fragment.bytes().all(|byte| is_plain(byte) && !matches!(byte, b'\\' | b'#')) {
         return Err("must not have quotes, brackets or spaces");
     }
-    web(place).map(drop)
+    // It may quote a secret.
+    web(place).map(|url| String::from(url).zeroize())
 }
 
 /// An absolute URI of any scheme, without a fragment.
@@ -148,10 +150,13 @@ pub(crate) fn target(url: &Url) -> Result<Uri, &'static str> {
     url.as_str().parse().map_err(|_| "has characters that cannot stand in a request")
 }
 
-/// What may be printed of a URI that was given to us: not its query, which may hold a key, nor a password. Of what is no URI
-/// nothing is known, and nothing printed.
+/// What may be printed of a URI that was given to us: not its query, which may hold a key, nor a password. Of a URI without
+/// a path of its own that is the scheme; of what is no URI nothing is known, and nothing printed.
 pub(crate) fn shown(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else { return "[no URI]".to_owned() };
+    if url.cannot_be_a_base() {
+        return format!("{}:[..]", url.scheme());
+    }
     url.set_query(None);
     url.set_fragment(None);
     // These fail where there is no host, and so no user.

@@ -149,8 +149,8 @@ impl Loopback {
         blocking::wait(self.socket, &self.endpoint, &self.cancellation, pending, deadline)
     }
 
-    /// Waits as [`wait`](Self::wait) does, on tokio. Dropping the future cancels the wait, which a [`Canceller`] does
-    /// not: it frees the port and closes every connection.
+    /// Waits as [`wait`](Self::wait) does, on tokio. Dropping the future cancels the wait: that frees the port
+    /// and closes every connection. A [`Canceller`] does nothing here.
     ///
     /// It has to be polled in a runtime with I/O and time enabled, as tokio's sockets have.
     #[cfg(feature = "tokio")]
