@@ -20,9 +20,8 @@ struct State {
 }
 
 impl Canceller {
-    /// The wait ends with [`Error::Cancelled`](crate::Error::Cancelled), now, or as soon as it begins, unless
-    /// its deadline has passed. Once this login's
-    /// browser is back it is too late: then there is a callback, which may be ignored.
+    /// The wait ends with [`Error::Cancelled`](crate::Error::Cancelled), now, or as soon as it begins, unless its
+    /// deadline has passed. Once this login's browser is back it is too late: then there is a callback, which may be ignored.
     pub fn cancel(&self) {
         let Some(state) = self.0.upgrade() else { return };
         let mut state = lock(&state);
