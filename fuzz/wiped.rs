@@ -11,8 +11,8 @@ use libfuzzer_sys::fuzz_target;
 use oracle::{Counting, ISSUER, NOW, REDIRECT_URI, encode, response, server};
 use proofkey_core::{Authentication, Callback, Exchange, Quirks, Secret, Step};
 
-/// What is looked for; secrets begin with it.
-const CANARY: &[u8] = b"Canary-";
+/// What is looked for; secrets begin with it. What is shorter than eight letters an error's code may contain by chance.
+const CANARY: &[u8] = b"A-Canary";
 
 /// Looks for [`CANARY`] in what is freed, while [`LOOKING`]. New memory is zero, so that what it held before is not found.
 struct Looking;
@@ -52,7 +52,7 @@ fuzz_target!(|input: (u16, &str)| {
     let (status, suffix) = input;
     let Ok(status) = StatusCode::from_u16(200 + status % 400) else { return };
     let suffix: String = suffix.chars().filter(|c| c.is_ascii_graphic() && !"\"\\".contains(*c)).collect();
-    let secret = format!("Canary-{suffix}");
+    let secret = format!("A-Canary{suffix}");
     for authentication in [Authentication::none(), Authentication::post(secret.as_str())] {
         let copy = authentication.clone();
         let client = oracle::client(server(), authentication, Quirks::none());
@@ -74,6 +74,9 @@ fuzz_target!(|input: (u16, &str)| {
             let words = format!(r#"{{"error":"invalid_grant","error_description":"of {secret}: {secret}"}}"#);
             run(client.refresh(&tokens).expect("a refresh"), StatusCode::BAD_REQUEST, words.clone().into_bytes());
             run(client.revoke(&tokens).expect("a revocation"), status, words.into_bytes());
+            // The access token stands for what a server should not quote: as its error, and where it sends people.
+            let words = format!(r#"{{"error":"{secret}","error_uri":"https://as.example.com/?{secret}"}}"#);
+            run(client.refresh(&tokens).expect("a refresh"), StatusCode::BAD_REQUEST, words.into_bytes());
             let mut refused = client.refresh(&tokens).expect("a refresh").param("state", "not to be given");
             look("a refused request", || drop(refused.next_request(NOW, &mut Counting(0))));
             drop(refused);

@@ -9,7 +9,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::Uri;
 use http::uri::{Authority, Scheme};
 use url::{Host, Url};
-use zeroize::Zeroize;
 
 use crate::form::is_unreserved;
 
@@ -49,13 +48,14 @@ pub(crate) fn web(text: &str) -> Result<Url, &'static str> {
 
 /// The address of a page for a person: the same, and a fragment may follow.
 pub(crate) fn page(text: &str) -> Result<(), &'static str> {
-    let (place, fragment) = text.split_once('#').unwrap_or((text, ""));
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && !FORBIDDEN.contains(&char::from(byte));
-    if !fragment.bytes().all(|byte| is_plain(byte) && !matches!(byte, b'\\' | b'#')) {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\' && !FORBIDDEN.contains(&char::from(byte));
+    if !text.bytes().all(is_plain) || text.matches('#').count() > 1 {
         return Err("must not have quotes, brackets or spaces");
     }
-    // It may quote a secret.
-    web(place).map(|url| String::from(url).zeroize())
+    // Where it leads stands at its beginning. The rest may quote a secret, and a URL that was parsed is not wiped.
+    let (scheme, rest) = text.split_once("://").ok_or("must have a host after \"https://\"")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    web(&[scheme, "://", authority].concat()).map(drop)
 }
 
 /// An absolute URI of any scheme, without a fragment.
